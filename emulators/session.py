@@ -1,0 +1,388 @@
+"""One XMPP session over one WebSocket connection, for either side: the PBX's agent and the PCG both stand on it.
+
+The stream itself is sans-I/O (emulators/xmpp) and the WebSocket is the library's; this is the pump between them, with
+requests and their answers on top. All times are those of the running loop, in seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import socket
+import struct
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeVar
+
+from websockets.asyncio.connection import Connection
+from websockets.exceptions import ConnectionClosed
+
+from emulators.xmpp import disco, ping
+from emulators.xmpp.client import ClientStream
+from emulators.xmpp.element import Element
+from emulators.xmpp.events import (
+    Authenticated,
+    AuthenticationFailed,
+    Bound,
+    Event,
+    StanzaReceived,
+    StreamClosed,
+    StreamFailed,
+)
+from emulators.xmpp.jid import Jid
+from emulators.xmpp.server import ServerStream
+from emulators.xmpp.stanza import Condition, Iq, IqType, StanzaError
+
+MESSAGE_LIMIT = 256 * 1024
+"""The largest WebSocket message either side takes, in bytes. 300 devices in one page need about 80 kB."""
+QUEUE_LIMIT = 16
+"""How many WebSocket frames wait to be read before the peer is held back."""
+REQUEST_LIMIT = 32
+"""How many of the peer's requests are worked on at once; more are refused."""
+CLOSE_WAIT = 5.0
+"""How long to wait for the peer's `<close/>`, and then for the end of the WebSocket, in seconds [?]."""
+
+Handler = Callable[[Element], Awaitable[Element | None]]
+"""Answers one kind of request: takes its payload, returns the result's, or raises StanzaError."""
+
+C = TypeVar("C")
+
+
+class Party(Enum):
+    """Who ended a session."""
+
+    US = "this side"
+    PEER = "the peer"
+    NETWORK = "the network"
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a session ended: who ended it, the WebSocket close code if there was one, and why in a few words."""
+
+    by: Party
+    code: int | None
+    why: str
+
+    def __str__(self) -> str:
+        code = "without a close code" if self.code is None else f"with code {self.code}"
+        return f"closed by {self.by.value} {code}" + (f": {self.why}" if self.why else "")
+
+
+class SessionError(Exception):
+    """Something went wrong with a session.
+
+    SessionError
+    ├── SessionEnded   it is over; `ending` says how
+    └── LoginRefused   the server did not accept the credentials
+    """
+
+
+class SessionEnded(SessionError):
+    """The session is over, so what was asked of it cannot be done. `ending` says how it ended."""
+
+    def __init__(self, ending: Ending) -> None:
+        super().__init__(str(ending))
+        self.ending = ending
+
+
+class LoginRefused(SessionError):
+    """The server did not accept the credentials; the text is the SASL condition."""
+
+
+@dataclass(frozen=True)
+class KeepAlive:
+    """When nothing was heard for `interval` seconds a ping is sent (XEP-0199); after `timeout` the link is dead."""
+
+    interval: float
+    timeout: float
+
+
+class Session:
+    """Runs a stream over a connection, from its first message to its end.
+
+    `handlers` answer the peer's requests, by the tag of their payload; ping and disco#info are answered here. Call
+    `open` once; afterwards `request`, `close` and `ended` may be used from any task.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        stream: ClientStream | ServerStream,
+        *,
+        handlers: Mapping[str, Handler],
+        keep_alive: KeepAlive,
+        identity: disco.Identity,
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        self._loop = loop
+        self._connection = connection
+        self._stream = stream
+        self._keep_alive = keep_alive
+        self._info = disco.Info(identities=(identity,), features=_features(handlers))
+        self._handlers = {disco.INFO_TAG: self._disco, ping.TAG: self._pong, **handlers}
+        self._pump: asyncio.Task[Ending] | None = None
+        self._bound: asyncio.Future[Jid] = loop.create_future()
+        self._stream_closed = asyncio.Event()
+        self._sending = asyncio.Lock()
+        self._ids = itertools.count(1)
+        self._waiting: dict[str, asyncio.Future[Iq]] = {}
+        self._working: set[asyncio.Task[None]] = set()
+        self._pinged_at = float("-inf")
+        self._ended_by: Party | None = None
+        self._why = ""
+        self._refused: AuthenticationFailed | None = None
+        self._muted = False
+        self.last_heard = loop.time()
+        """When the peer was last heard, in loop time."""
+        self.login: Authenticated | None = None
+        """Who logged in and, at the server, with which credential."""
+        self.refusals: list[AuthenticationFailed] = []
+        """The login attempts that failed on this session."""
+
+    @property
+    def jid(self) -> Jid | None:
+        """The client's full address, once it is bound."""
+        return self._bound.result() if self._bound.done() and not self._bound.cancelled() else None
+
+    async def open(self, deadline: float) -> Jid:
+        """Logs in, or at the server lets the peer log in; returns the client's address once it is bound.
+
+        Raises LoginRefused, SessionEnded, and TimeoutError at the loop time `deadline`; the connection is gone then.
+        When cancelled it closes the session in order first.
+        """
+        self._pump = self._loop.create_task(self._run())
+        try:
+            await asyncio.wait(
+                {self._pump, self._bound},
+                timeout=deadline - self._loop.time(),
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        except asyncio.CancelledError:
+            await self.close()
+            raise
+        if self._bound.done():
+            return self._bound.result()
+        if not self._pump.done():
+            self.abort("the login took too long")
+            await self._pump
+            raise TimeoutError("the login took too long")
+        ending = self._pump.result()
+        if self._refused is not None:
+            raise LoginRefused(self._refused.condition.value)
+        raise SessionEnded(ending)
+
+    async def ended(self) -> Ending:
+        """Waits for the session to end. Cancelling this leaves the session as it is."""
+        assert self._pump is not None, "the session was never opened"
+        return await asyncio.shield(self._pump)
+
+    async def request(
+        self, payload: Element, *, kind: IqType = IqType.GET, to: Jid | None = None, timeout: float = 30.0
+    ) -> Element | None:
+        """Asks the peer and returns the payload of its result.
+
+        Raises StanzaError when the peer refuses, TimeoutError after `timeout` seconds, SessionEnded.
+        """
+        ending = self._over()
+        if ending is not None:
+            raise SessionEnded(ending)
+        number = f"r{next(self._ids)}"
+        answer = self._waiting[number] = self._loop.create_future()
+        try:
+            async with asyncio.timeout(timeout):
+                await self._send(Iq(kind, number, payload, to=to))
+                iq = await answer
+        except ConnectionClosed as error:
+            raise SessionEnded(await self.ended()) from error
+        finally:
+            del self._waiting[number]
+        if iq.type is IqType.ERROR:
+            raise iq.error or StanzaError(Condition.UNDEFINED_CONDITION)
+        return iq.payload
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """Ends the session in order: `<close/>`, the peer's `<close/>`, WebSocket close with `code`, end of TCP.
+
+        Waits at most CLOSE_WAIT seconds for the peer's part. Does nothing on a session that is over.
+        """
+        if self._pump is None or self._pump.done():
+            await self._connection.close(code, reason)
+            return
+        self._blame(Party.US, reason)
+        self._stream.close()
+        try:
+            async with asyncio.timeout(CLOSE_WAIT):
+                await self._flush()
+                await self._stream_closed.wait()
+        except (TimeoutError, ConnectionClosed):
+            # Whatever the peer did not do in time, the WebSocket's own closing handshake is bounded too.
+            self._stream_closed.set()
+        await self._connection.close(code, reason)
+        await self.ended()
+
+    def abort(self, why: str, *, reset: bool = False) -> None:
+        """Drops the connection at once, without a word to the peer; with `reset` the peer sees a TCP reset."""
+        self._blame(Party.US, why)
+        if reset:
+            sock: socket.socket = self._connection.transport.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._connection.transport.abort()
+
+    def mute(self) -> None:
+        """From now on neither hears nor says anything, not even a WebSocket pong, and does not notice it either."""
+        self._muted = True
+        self._connection.transport.pause_reading()
+
+    async def _run(self) -> Ending:
+        """Pumps until the connection is gone, and says how it ended."""
+        self._stream.start()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                await self._flush()
+                await self._read(tasks)
+        except* ConnectionClosed:
+            await self._connection.wait_closed()
+        ending = self._ending()
+        self._stream_closed.set()
+        for answer in self._waiting.values():
+            if not answer.done():
+                answer.set_exception(SessionEnded(ending))
+        return ending
+
+    async def _read(self, tasks: asyncio.TaskGroup) -> None:
+        """Reads messages for ever; ends by ConnectionClosed, which also stops every task of the group."""
+        while True:
+            text = await self._connection.recv()
+            self.last_heard = self._loop.time()
+            if isinstance(text, bytes):
+                self._blame(Party.PEER, "it sent a binary message")
+                await self._connection.close(1003, "text messages only")
+                continue
+            events = self._stream.receive(text)
+            await self._flush()
+            for event in events:
+                await self._take(event, tasks)
+
+    async def _take(self, event: Event, tasks: asyncio.TaskGroup) -> None:
+        match event:
+            case Authenticated():
+                self.login = event
+            case AuthenticationFailed():
+                self.refusals.append(event)
+                self._refused = event
+                self._blame(Party.PEER if isinstance(self._stream, ClientStream) else Party.US, "login refused")
+                if isinstance(self._stream, ClientStream):
+                    tasks.create_task(self._finish(1000, ""))
+            case Bound(jid):
+                self._bound.set_result(jid)
+                tasks.create_task(self._supervise())
+            case StanzaReceived(Iq() as iq):
+                await self._take_iq(iq, tasks)
+            case StreamClosed():
+                self._stream_closed.set()
+                if self._ended_by is None:
+                    self._blame(Party.PEER, "")
+                    tasks.create_task(self._finish_later())
+            case StreamFailed(condition, text, from_peer):
+                why = f"stream error {condition.value}" + (f" ({text})" if text else "")
+                self._blame(Party.PEER if from_peer else Party.US, why)
+                self._stream_closed.set()
+                tasks.create_task(self._finish(1000 if from_peer else 1002, ""))
+
+    async def _take_iq(self, iq: Iq, tasks: asyncio.TaskGroup) -> None:
+        if iq.type in (IqType.RESULT, IqType.ERROR):
+            answer = self._waiting.get(iq.id)
+            if answer is not None and not answer.done():
+                answer.set_result(iq)
+            return
+        if len(self._working) >= REQUEST_LIMIT:
+            await self._send(iq.refuse(StanzaError(Condition.RESOURCE_CONSTRAINT, "too many requests at once")))
+            return
+        task = tasks.create_task(self._answer(iq))
+        self._working.add(task)
+        task.add_done_callback(self._working.discard)
+
+    async def _answer(self, iq: Iq) -> None:
+        handler = None if iq.payload is None else self._handlers.get(iq.payload.tag)
+        if handler is None or iq.payload is None:
+            await self._send(iq.refuse(StanzaError(Condition.SERVICE_UNAVAILABLE)))
+            return
+        try:
+            result = await handler(iq.payload)
+        except StanzaError as error:
+            await self._send(iq.refuse(error))
+        else:
+            await self._send(iq.result(result))
+
+    async def _supervise(self) -> None:
+        """Pings a peer that has gone quiet and gives up one that stays so."""
+        while True:
+            quiet = self._loop.time() - self.last_heard
+            if quiet >= self._keep_alive.timeout and not self._muted:
+                self.abort(f"nothing was heard for {self._keep_alive.timeout:g} s")
+                return
+            if quiet >= self._keep_alive.interval and self._pinged_at < self.last_heard and not self._muted:
+                self._pinged_at = self._loop.time()
+                await self._ping()
+            limit = self._keep_alive.interval if self._pinged_at < self.last_heard else self._keep_alive.timeout
+            await asyncio.sleep(max(self.last_heard + limit - self._loop.time(), 1.0 if self._muted else 0.0))
+
+    async def _ping(self) -> None:
+        # A peer that does not read any more holds the ping back. Its answer is of no interest: any word will do.
+        try:
+            async with asyncio.timeout_at(self.last_heard + self._keep_alive.timeout):
+                await self._send(Iq(IqType.GET, f"p{next(self._ids)}", ping.request()))
+        except TimeoutError:
+            return
+
+    async def _finish_later(self) -> None:
+        """The peer closed the stream, so closing the WebSocket is its business too, if it does it in time."""
+        await asyncio.sleep(CLOSE_WAIT)
+        await self._connection.close(1000)
+
+    async def _finish(self, code: int, reason: str) -> None:
+        await self._connection.close(code, reason)
+
+    async def _send(self, iq: Iq) -> None:
+        self._stream.send(iq)
+        await self._flush()
+
+    async def _flush(self) -> None:
+        async with self._sending:
+            for text in self._stream.outgoing():
+                if not self._muted:
+                    await self._connection.send(text)
+
+    async def _disco(self, payload: Element) -> Element:
+        return self._info.to_element()
+
+    async def _pong(self, payload: Element) -> None:
+        return None
+
+    def _blame(self, party: Party, why: str) -> None:
+        """Notes who ended the session and why; only the first word counts."""
+        if self._ended_by is None:
+            self._ended_by, self._why = party, why
+
+    def _over(self) -> Ending | None:
+        return self._pump.result() if self._pump is not None and self._pump.done() else None
+
+    def _ending(self) -> Ending:
+        closed = self._connection.protocol.close_exc
+        code = closed.rcvd.code if closed.rcvd else closed.sent.code if closed.sent else None
+        reason = closed.rcvd.reason if closed.rcvd else ""
+        if self._ended_by is not None:
+            return Ending(self._ended_by, code, self._why or reason)
+        if closed.rcvd_then_sent or (closed.rcvd and not closed.sent):
+            return Ending(Party.PEER, code, reason)
+        if closed.sent:
+            return Ending(Party.US, closed.sent.code, closed.sent.reason)
+        cause = closed.__cause__ or self._connection.connection_exc
+        return Ending(Party.NETWORK, None, str(cause) if cause else "the connection was cut")
+
+
+def _features(handlers: Mapping[str, Handler]) -> tuple[str, ...]:
+    """The namespaces that the handlers' payloads live in."""
+    return tuple(sorted({tag[1:].partition("}")[0] for tag in handlers}))

@@ -1,0 +1,161 @@
+"""The firewall node: the kernel's nftables, with NAT and stateful filtering, under one named policy at a time.
+
+A policy is a small file of nft rules for what goes from the LAN to the Internet; what no rule accepts is dropped. Around
+it stands a fixed frame: replies pass, nothing comes in from outside, addresses are translated on the way out. A policy
+may use `$oxo`, `$proxy`, `$dns` and `$pcg` for the addresses of the site.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyroute2.netlink.nfnetlink.nfctsocket import NFCTSocket
+
+from network.plan import Role, SitePlan
+from node.control import Refusal, command
+
+_POLICIES = Path(__file__).parent / "policies"
+_LARGEST = 64 * 1024
+
+_FRAME = """\
+flush ruleset
+{defines}
+table inet site {{
+  chain forward {{
+    type filter hook forward priority filter; policy drop;
+    ct state invalid drop
+    ct state established,related accept
+    iifname "lan" oifname "wan" jump outgoing
+  }}
+  chain postrouting {{
+    type nat hook postrouting priority srcnat;
+    oifname "wan" masquerade
+  }}
+  chain outgoing {{
+{rules}
+  }}
+}}
+"""
+
+
+class PolicyRefused(ValueError):
+    """A firewall policy that does not exist, cannot be read, or is not valid nft. The text says which and what to do."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A firewall policy: a name and the nft rules of what may go out."""
+
+    name: str
+    rules: str
+
+    @classmethod
+    def load(cls, name: str) -> Policy:
+        """The policy of that name, or, if `name` ends in `.nft`, the user's own from that file. Raises PolicyRefused."""
+        path = Path(name) if name.endswith(".nft") else _POLICIES / f"{name}.nft"
+        if not name.endswith(".nft") and name not in policy_names():
+            raise PolicyRefused(
+                f"There is no firewall policy {name!r}: choose one of {', '.join(policy_names())}, "
+                "or name a file of your own that ends in .nft."
+            )
+        try:
+            with path.open("rb") as file:
+                text = file.read(_LARGEST + 1)
+        except OSError as error:
+            raise PolicyRefused(f"The firewall policy {path} cannot be read: {error.strerror}.") from error
+        if len(text) > _LARGEST:
+            raise PolicyRefused(f"The firewall policy {path} is larger than {_LARGEST} bytes.")
+        try:
+            return cls(path.stem, text.decode())
+        except UnicodeDecodeError as error:
+            raise PolicyRefused(f"The firewall policy {path} is not UTF-8 text.") from error
+
+
+def policy_names() -> list[str]:
+    """The names of the policies that come with the bench."""
+    return sorted(path.stem for path in _POLICIES.glob("*.nft"))
+
+
+def find_nft() -> str | None:
+    """The path of the nft command, which an ordinary user's PATH may not include; None when it isn't installed."""
+    return shutil.which("nft") or shutil.which("nft", path="/usr/sbin:/sbin:/usr/local/sbin")
+
+
+def ruleset(policy: Policy, addresses: dict[str, str]) -> str:
+    """The whole input for nft: the frame with the policy in it."""
+    defines = "\n".join(f"define {name} = {address}" for name, address in addresses.items())
+    return _FRAME.format(defines=defines, rules=policy.rules)
+
+
+def addresses_for_policies(plan: SitePlan) -> dict[str, str]:
+    """The addresses that a policy may use, by the name that stands behind the dollar sign."""
+    roles = [node.role for node in plan.nodes if node.role is not Role.FIREWALL]
+    return {role.value: str(plan.address(role)) for role in roles}
+
+
+class Firewall:
+    """Program of the firewall node."""
+
+    def __init__(self, addresses: dict[str, str], name: str, rules: str) -> None:
+        self._addresses = addresses
+        self._first = Policy(name, rules)
+        self._now = self._first
+
+    async def start(self) -> None:
+        """Puts the first policy into force."""
+        # A stateful firewall does not take up connections whose beginning it has not seen; Linux does unless told.
+        Path("/proc/sys/net/netfilter/nf_conntrack_tcp_loose").write_text("0")
+        self._apply(self._first)
+
+    async def stop(self) -> None:
+        """Nothing to do: the rules go with the namespace."""
+
+    @command
+    async def policy(self, name: str, rules: str, cut: bool = False) -> None:
+        """Puts a policy into force while connections live; with `cut`, established ones are forgotten and so cut."""
+        self._apply(Policy(name, rules))
+        if cut:
+            # The netlink library runs an event loop of its own, which needs a thread of its own.
+            await asyncio.to_thread(_forget_connections)
+
+    @command
+    def in_force(self) -> str:
+        """The name of the policy in force."""
+        return self._now.name
+
+    def _apply(self, policy: Policy) -> None:
+        nft = find_nft()
+        if nft is None:
+            raise Refusal("The command nft is not installed: install the package nftables.")
+        text = ruleset(policy, self._addresses)
+        done = subprocess.run(
+            [nft, "-f", "-"],
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+        )
+        if done.returncode:
+            first_line = text.partition(policy.rules)[0].count("\n")
+            raise PolicyRefused(f"nft refuses the firewall policy {policy.name!r}: {_reason(done.stderr, first_line)}.")
+        self._now = policy
+
+
+def _forget_connections() -> None:
+    with NFCTSocket() as conntrack:
+        conntrack.flush()
+
+
+def _reason(stderr: str, lines_before: int) -> str:
+    """The first error that nft gives, with the line counted in the policy's own file."""
+    first = stderr.strip().partition("\n")[0] or "it gives no reason"
+    place, _, what = first.partition(": ")
+    parts = place.split(":")
+    if len(parts) < 2 or not parts[1].isdigit():
+        return first
+    return f"{what.removeprefix('Error: ')} (line {max(1, int(parts[1]) - lines_before)})"

@@ -1,0 +1,161 @@
+"""Builds sites in Linux namespaces: the bench's side of the sandboxes."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from network.fabric import FabricError
+from network.netns import messages
+from network.netns.sandbox import CAPTURE, Build, Failed, Kill, Pids, Request, Settle, Start
+from network.plan import Role, SitePlan
+from node.program import ProgramSpec
+from node.remote import NodeError, Remote
+
+_ROOT = Path(__file__).resolve().parents[2]
+
+STOP_ORDER = (Role.OXO, Role.PROXY, Role.PCG, Role.DNS, Role.FIREWALL)
+"""Nodes that open connections stop before those that serve them, so that every connection ends in order."""
+
+
+class NetnsFabric:
+    """Sites in private namespaces, forked from a parent that has imported `modules` once."""
+
+    def __init__(self, modules: Sequence[str]) -> None:
+        self._sock, theirs = messages.pair()
+        try:
+            self._zygote = subprocess.Popen(
+                [sys.executable, "-m", "network.netns.zygote", str(theirs.fileno()), str(os.getpid()), *modules],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                env={**os.environ, "PYTHONPATH": str(_ROOT)},
+                cwd=_ROOT,
+            )
+        finally:
+            theirs.close()
+        try:
+            messages.receive(self._sock)
+        except (EOFError, OSError) as error:
+            raise FabricError("The parent of the sandboxes ended before it was ready.") from error
+
+    def build(self, plan: SitePlan, evidence: Path) -> NetnsSite:
+        """See Fabric."""
+        sock, theirs = messages.pair()
+        capture, capture_theirs = socket.socketpair()
+        with theirs, capture_theirs:
+            try:
+                messages.send(self._sock, Build(plan, evidence), [theirs.fileno(), capture_theirs.fileno()])
+            except OSError as error:
+                raise FabricError("The parent of the sandboxes is gone.") from error
+        try:
+            answer, _ = messages.receive(sock)
+        except (EOFError, OSError) as error:
+            raise FabricError(f"The sandbox ended while it was built; {evidence / 'sandbox.log'} may say why.") from error
+        if isinstance(answer, Failed):
+            raise FabricError(answer.why)
+        return NetnsSite(plan, evidence, sock, Remote(CAPTURE, capture))
+
+    def close(self) -> None:
+        """See Fabric."""
+        self._sock.close()
+        self._zygote.wait()
+
+
+class NetnsSite:
+    """One site in its sandbox. See Site."""
+
+    def __init__(self, plan: SitePlan, evidence: Path, sock: socket.socket, capture: Remote) -> None:
+        self.plan = plan
+        self.evidence = evidence
+        self._sock = sock
+        self._capture = capture
+        self._nodes: dict[Role, Remote] = {}
+        self._offset = 0.0
+        self._capture.event("ready")
+
+    def start(self, role: Role, spec: ProgramSpec) -> Remote:
+        """See Site."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._ask(Start(role, spec, self._offset), [theirs.fileno()])
+        self._nodes[role] = Remote(role.value, ours)
+        return self._nodes[role]
+
+    def kill(self, role: Role) -> None:
+        """See Site."""
+        self._ask(Kill(role))
+        remote = self._nodes.pop(role, None)
+        if remote is not None:
+            remote.close()
+
+    def settle(self, within: float) -> bool:
+        """See Site."""
+        return bool(self._ask(Settle(within)))
+
+    @property
+    def offset(self) -> float:
+        """See Site."""
+        return self._offset
+
+    def next_timer(self) -> float | None:
+        """See Site."""
+        asked = [(remote, remote.send("clock_next")) for remote in self._nodes.values()]
+        due = [when for remote, number in asked if (when := remote.receive(number)) is not None]
+        return min(due) - time.monotonic() if due else None
+
+    def jump(self, offset: float) -> None:
+        """See Site."""
+        self._offset = max(self._offset, offset)
+        asked = [(remote, remote.send("clock_jump", offset=self._offset)) for remote in self._nodes.values()]
+        for remote, number in asked:
+            remote.receive(number)
+
+    def capture(self) -> Path:
+        """See Site."""
+        lost = self._capture.ask("flush")
+        if lost:
+            raise FabricError(f"The capture lost {lost} frames, so nothing can be proven from it.")
+        return self.evidence / "site.pcapng"
+
+    def wait_for_frame(self, within: float) -> None:
+        """See Site."""
+        self._capture.ask("wait_for_frame", seconds=within, within=within + 10)
+
+    def inject(self, port: str, frame: bytes) -> None:
+        """See Site."""
+        self._capture.ask("inject", port=port, frame=frame.hex())
+
+    def pids(self) -> dict[str, int]:
+        """The nodes' process numbers inside the sandbox, by name."""
+        pids: dict[str, int] = self._ask(Pids())  # type: ignore[assignment]
+        return pids
+
+    def close(self) -> None:
+        """See Site."""
+        for role in STOP_ORDER:
+            remote = self._nodes.pop(role, None)
+            if remote is not None:
+                self._stop(remote)
+        self._stop(self._capture)
+        self._sock.close()
+
+    def _stop(self, remote: Remote) -> None:
+        try:
+            remote.hang_up()
+        except NodeError:
+            # It is gone already or does not stop by itself: the sandbox takes it away.
+            pass
+        remote.close()
+
+    def _ask(self, request: Request, fds: list[int] | None = None) -> object:
+        try:
+            messages.send(self._sock, request, fds)
+            answer, _ = messages.receive(self._sock)
+        except (EOFError, OSError) as error:
+            raise FabricError("The site's sandbox is gone.") from error
+        return answer

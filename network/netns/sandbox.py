@@ -1,0 +1,251 @@
+"""The sandbox: the process that owns a site's namespaces and is the parent of all its nodes.
+
+It is process 1 of its own PID namespace. When it ends, in whatever way, the kernel kills every node and takes the
+namespaces, interfaces and mounts away. It ends when the bench closes its control socket, and is killed when the process
+that made it dies.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from network.netns import kernel, messages
+from network.netns.quiet import wait_until_quiet
+from network.netns.wiring import Wiring
+from network.plan import Role, SitePlan
+from node.program import ProgramSpec, run
+
+CAPTURE = "capture"
+"""The name of the node that records and injects frames; it has no role, since it stands at the segments themselves."""
+
+
+@dataclass(frozen=True)
+class Build:
+    """Asks for a new sandbox with this site; answered by Built. Goes with the sandbox's end of two sockets: its own
+    messages, and the capture's control socket."""
+
+    plan: SitePlan
+    evidence: Path
+
+
+@dataclass(frozen=True)
+class Start:
+    """Asks for a node's process, with the node's end of its control socket. `offset` is where site time stands."""
+
+    role: Role
+    spec: ProgramSpec
+    offset: float
+
+
+@dataclass(frozen=True)
+class Kill:
+    """Asks that a node's process be killed, as by a power cut; answered when it has ended."""
+
+    role: Role
+
+
+@dataclass(frozen=True)
+class Settle:
+    """Asks to wait until no node has anything left to do; answered with True, or False after `within` seconds."""
+
+    within: float
+
+
+@dataclass(frozen=True)
+class Pids:
+    """Asks for the nodes' process numbers inside the sandbox, by name."""
+
+
+Request = Start | Kill | Settle | Pids
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The answer to a request that could not be carried out: one sentence."""
+
+    why: str
+
+
+def own(request: Build, sock: socket.socket, capture: socket.socket) -> NoReturn:
+    """Forks the sandbox's process 1 and stands guard over it; for a freshly forked process, which this uses up."""
+    uid, gid = os.geteuid(), os.getegid()
+    try:
+        kernel.unshare(kernel.CLONE_NEWUSER | kernel.CLONE_NEWNS | kernel.CLONE_NEWNET | kernel.CLONE_NEWPID)
+        Path("/proc/self/setgroups").write_text("deny")
+        Path("/proc/self/uid_map").write_text(f"0 {uid} 1")
+        Path("/proc/self/gid_map").write_text(f"0 {gid} 1")
+    except OSError as error:
+        messages.send(
+            sock,
+            Failed(
+                f"This machine does not let user {uid} make namespaces ({error.strerror}); `oxobench doctor` says why."
+            ),
+        )
+        os._exit(1)
+    first = os.fork()
+    if first:
+        sock.close()
+        capture.close()
+        os.waitpid(first, 0)
+        os._exit(0)
+    kernel.die_with_parent(0)
+    kernel.set_name("oxobench-site")
+    try:
+        Sandbox(request, sock, capture).serve()
+    except Exception:
+        # Whatever it was, the namespaces end here; the reason goes where the nodes' logs are.
+        (request.evidence / "sandbox.log").write_text(traceback.format_exc())
+        os._exit(1)
+    os._exit(0)
+
+
+class Sandbox:
+    """Process 1: wires the site, starts and kills nodes as the bench asks, reaps what ends."""
+
+    def __init__(self, request: Build, sock: socket.socket, capture: socket.socket) -> None:
+        self._evidence = request.evidence
+        self._plan = request.plan
+        self._sock = sock
+        self._pids: dict[str, int] = {}
+        self._etc = Path("/run/oxobench/etc")
+        self._isolate_files()
+        try:
+            self._wiring = Wiring(request.plan)
+        except OSError as error:
+            messages.send(sock, Failed(f"The site's network could not be built: {error}."))
+            raise
+        spec = ProgramSpec(
+            "network.capture:Capture",
+            {
+                "tap": self._wiring.tap.fileno(),
+                "ports": self._wiring.ports,
+                "path": str(self._evidence / "site.pcapng"),
+            },
+        )
+        self._fork(CAPTURE, None, capture, lambda: run(spec, capture), keep=self._wiring.tap.fileno())
+        self._wiring.tap.close()
+        messages.send(sock, True)
+
+    def serve(self) -> None:
+        """Carries out requests until the bench closes its end."""
+        wakeup, signalled = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(signalled)
+        while True:
+            ready, _, _ = select.select([self._sock, wakeup], [], [])
+            if wakeup in ready:
+                os.read(wakeup, 4096)
+                self._reap()
+            if self._sock in ready:
+                try:
+                    request, fds = messages.receive(self._sock)
+                except (EOFError, OSError):
+                    return
+                messages.send(self._sock, self._carry_out(request, fds))
+
+    def _carry_out(self, request: Request, fds: list[int]) -> object:
+        match request:
+            case Start(role, spec, offset):
+                control = socket.socket(fileno=fds[0])
+                self._fork(role.value, role, control, lambda: run(spec, control, offset))
+                return True
+            case Kill(role):
+                return self._kill(role)
+            case Settle(within):
+                return wait_until_quiet(self._living, time.monotonic() + within)
+            case Pids():
+                return dict(self._pids)
+
+    def _fork(
+        self, name: str, role: Role | None, control: socket.socket, main: Callable[[], None], keep: int | None = None
+    ) -> None:
+        pid = os.fork()
+        if pid:
+            self._pids[name] = pid
+            control.close()
+            return
+        status = 1
+        try:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            kernel.set_name(f"oxo-{name}")
+            if role is not None:
+                kernel.setns(self._wiring.namespaces[role])
+                self._lay_files(name)
+            self._take_streams(name)
+            _close_all_but({0, 1, 2, control.fileno(), keep})
+            main()
+            status = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stderr.flush()
+            sys.stdout.flush()
+            os._exit(status)
+
+    def _kill(self, role: Role) -> bool:
+        pid = self._pids.pop(role.value, None)
+        if pid is None:
+            return False
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        return True
+
+    def _living(self) -> list[int]:
+        self._reap()
+        return list(self._pids.values())
+
+    def _reap(self) -> None:
+        for name, pid in list(self._pids.items()):
+            ended, _ = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                del self._pids[name]
+
+    def _isolate_files(self) -> None:
+        kernel.make_mounts_private()
+        kernel.mount("proc", Path("/proc"))
+        # A private /run hides the machine's own name service daemons (nscd, systemd-resolved), which a node could
+        # reach across network namespaces, and gives the nodes a place for files that goes with the sandbox.
+        self._resolv_conf = Path("/etc/resolv.conf").resolve()
+        kernel.mount("tmpfs", Path("/run"))
+        self._etc.mkdir(parents=True)
+        (self._etc / "resolv.conf").write_text(
+            f"nameserver {self._plan.dns_server}\noptions timeout:2 attempts:1\n", encoding="ascii"
+        )
+        (self._etc / "nsswitch.conf").write_text("hosts: files dns\n", encoding="ascii")
+        (self._etc / "hosts").write_text("127.0.0.1 localhost\n", encoding="ascii")
+        if not self._resolv_conf.exists() and self._resolv_conf.is_relative_to("/run"):
+            self._resolv_conf.parent.mkdir(parents=True, exist_ok=True)
+            self._resolv_conf.touch()
+
+    def _lay_files(self, name: str) -> None:
+        kernel.unshare(kernel.CLONE_NEWNS)
+        for source in self._etc.iterdir():
+            target = self._resolv_conf if source.name == "resolv.conf" else Path("/etc") / source.name
+            if target.exists():
+                kernel.bind(source, target)
+
+    def _take_streams(self, name: str) -> None:
+        log = os.open(self._evidence / f"{name}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+
+
+def _close_all_but(keep: set[int | None]) -> None:
+    for fd in [int(name) for name in os.listdir("/proc/self/fd")]:
+        if fd not in keep:
+            try:
+                os.close(fd)
+            except OSError:
+                # The descriptor of the listing itself is closed already.
+                continue

@@ -1,0 +1,98 @@
+"""Builds a site's segments, nodes and links in network namespaces, with netlink."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+from pyroute2 import IPRoute
+
+from network.netns import kernel
+from network.plan import Link, Node, Role, SitePlan, port_name
+
+
+class Wiring:
+    """The namespaces of a site, made from inside the sandbox's own network namespace, where the segments' bridges stand.
+
+    A node's namespace is held open here, so that it outlives the node's process and a restarted node finds its
+    addresses again.
+    """
+
+    def __init__(self, plan: SitePlan) -> None:
+        self._plan = plan
+        self.namespaces: dict[Role, int] = {}
+        self.ports: list[str] = []
+        """The names of the segments' ports, as `lan-oxo`."""
+        home = os.open("/proc/self/ns/net", os.O_RDONLY)
+        _quieten()
+        self._bridges = IPRoute()
+        inside: dict[Role, IPRoute] = {}
+        for node in plan.nodes:
+            kernel.unshare(kernel.CLONE_NEWNET)
+            self.namespaces[node.role] = os.open("/proc/self/ns/net", os.O_RDONLY)
+            _quieten()
+            if node.role is Role.FIREWALL:
+                Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
+            inside[node.role] = IPRoute()
+        kernel.setns(home)
+        os.close(home)
+        # The tap listens before any link is up, so that it misses no frame.
+        self.tap = _open_tap()
+        bridges = {segment.name: self._add_bridge(segment.name) for segment in plan.segments}
+        for node in plan.nodes:
+            for link in node.links:
+                self._connect(node, link, bridges[link.segment], inside[node.role])
+            self._configure_routes(node, inside[node.role])
+            inside[node.role].close()
+        self._bridges.close()
+
+    def _add_bridge(self, name: str) -> int:
+        self._bridges.link("add", ifname=name, kind="bridge", br_mcast_snooping=0)
+        index = _index(self._bridges, name)
+        self._bridges.link("set", index=index, state="up")
+        return index
+
+    def _connect(self, node: Node, link: Link, bridge: int, inside: IPRoute) -> None:
+        port = port_name(link.segment, node.name)
+        peer = {"ifname": link.segment, "net_ns_fd": self.namespaces[node.role]}
+        self._bridges.link("add", ifname=port, kind="veth", peer=peer)
+        index = _index(self._bridges, port)
+        self.ports.append(port)
+        self._bridges.link("set", index=index, master=bridge, state="up")
+        own = _index(inside, link.segment)
+        inside.addr("add", index=own, address=str(link.address), prefixlen=self._plan.interface(link).network.prefixlen)
+        inside.link("set", index=own, state="up")
+
+    def _configure_routes(self, node: Node, inside: IPRoute) -> None:
+        inside.link("set", index=_index(inside, "lo"), state="up")
+        if node.gateway is not None:
+            inside.route("add", dst="default", gateway=str(node.gateway))
+
+
+def _index(netlink: IPRoute, name: str) -> int:
+    index: int = netlink.link_lookup(ifname=name)[0]
+    return index
+
+
+def _quieten() -> None:
+    # Without IPv6 no router solicitation or multicast report mixes with what the nodes say.
+    switch = Path("/proc/sys/net/ipv6/conf/default/disable_ipv6")
+    if switch.exists():
+        switch.write_text("1")
+
+
+def _open_tap() -> socket.socket:
+    packet_ignore_outgoing = 23
+    every_protocol = 3
+    so_timestampns = 35
+    tap = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(every_protocol))
+    # Each frame is seen once: where it enters its segment, not again at every port that it leaves by.
+    tap.setsockopt(_SOL_PACKET, packet_ignore_outgoing, 1)
+    tap.setsockopt(socket.SOL_SOCKET, so_timestampns, 1)
+    tap.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 * 1024 * 1024)
+    tap.setblocking(False)
+    return tap
+
+
+_SOL_PACKET = 263
