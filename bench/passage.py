@@ -27,6 +27,9 @@ class Passage(Protocol):
     def now(self) -> float:
         """The device's time, in seconds since the epoch: what a clock on the site's wall would show."""
 
+    def clock(self) -> float:
+        """The nodes' clock: their event loops' time in seconds, of use for differences only."""
+
     def advance(self, seconds: float) -> None:
         """Lets that much time pass; everything that falls due in it happens, in order."""
 
@@ -52,6 +55,10 @@ class JumpingTime:
     def now(self) -> float:
         """See Passage."""
         return time.time() + self._site.offset
+
+    def clock(self) -> float:
+        """See Passage."""
+        return time.monotonic() + self._site.offset
 
     def advance(self, seconds: float) -> None:
         """See Passage."""
@@ -99,6 +106,10 @@ class RealTime:
     def now(self) -> float:
         """See Passage."""
         return time.time()
+
+    def clock(self) -> float:
+        """See Passage."""
+        return time.monotonic()
 
     def advance(self, seconds: float) -> None:
         """See Passage."""

@@ -13,13 +13,14 @@ import struct
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import TypeVar
+from typing import Any
 
 from websockets.asyncio.connection import Connection
 from websockets.exceptions import ConnectionClosed
 
 from emulators.xmpp import disco, ping
 from emulators.xmpp.client import ClientStream
+from emulators.xmpp.conditions import StreamCondition
 from emulators.xmpp.element import Element
 from emulators.xmpp.events import (
     Authenticated,
@@ -33,6 +34,7 @@ from emulators.xmpp.events import (
 from emulators.xmpp.jid import Jid
 from emulators.xmpp.server import ServerStream
 from emulators.xmpp.stanza import Condition, Iq, IqType, StanzaError
+from emulators.xmpp.stream import StreamState
 
 MESSAGE_LIMIT = 256 * 1024
 """The largest WebSocket message either side takes, in bytes. 300 devices in one page need about 80 kB."""
@@ -45,8 +47,6 @@ CLOSE_WAIT = 5.0
 
 Handler = Callable[[Element], Awaitable[Element | None]]
 """Answers one kind of request: takes its payload, returns the result's, or raises StanzaError."""
-
-C = TypeVar("C")
 
 
 class Party(Enum):
@@ -121,7 +121,7 @@ class Session:
         self._stream = stream
         self._keep_alive = keep_alive
         self._info = disco.Info(identities=(identity,), features=_features(handlers))
-        self._handlers = {disco.INFO_TAG: self._disco, ping.TAG: self._pong, **handlers}
+        self._handlers = {disco.INFO: self._disco, ping.TAG: self._pong, **handlers}
         self._pump: asyncio.Task[Ending] | None = None
         self._bound: asyncio.Future[Jid] = loop.create_future()
         self._stream_closed = asyncio.Event()
@@ -132,7 +132,6 @@ class Session:
         self._pinged_at = float("-inf")
         self._ended_by: Party | None = None
         self._why = ""
-        self._refused: AuthenticationFailed | None = None
         self._muted = False
         self.last_heard = loop.time()
         """When the peer was last heard, in loop time."""
@@ -154,10 +153,9 @@ class Session:
         """
         self._pump = self._loop.create_task(self._run())
         try:
+            waited: list[asyncio.Future[Any]] = [self._pump, self._bound]
             await asyncio.wait(
-                {self._pump, self._bound},
-                timeout=deadline - self._loop.time(),
-                return_when=asyncio.FIRST_COMPLETED,
+                waited, timeout=max(0.0, deadline - self._loop.time()), return_when=asyncio.FIRST_COMPLETED
             )
         except asyncio.CancelledError:
             await self.close()
@@ -169,8 +167,8 @@ class Session:
             await self._pump
             raise TimeoutError("the login took too long")
         ending = self._pump.result()
-        if self._refused is not None:
-            raise LoginRefused(self._refused.condition.value)
+        if self.refusals:
+            raise LoginRefused(self.refusals[-1].condition.value)
         raise SessionEnded(ending)
 
     async def ended(self) -> Ending:
@@ -185,11 +183,11 @@ class Session:
 
         Raises StanzaError when the peer refuses, TimeoutError after `timeout` seconds, SessionEnded.
         """
-        ending = self._over()
-        if ending is not None:
-            raise SessionEnded(ending)
+        if self._stream.state is not StreamState.BOUND:
+            raise SessionEnded(self._over() or Ending(self._ended_by or Party.NETWORK, None, "it is being closed"))
         number = f"r{next(self._ids)}"
-        answer = self._waiting[number] = self._loop.create_future()
+        answer: asyncio.Future[Iq] = self._loop.create_future()
+        self._waiting[number] = answer
         try:
             async with asyncio.timeout(timeout):
                 await self._send(Iq(kind, number, payload, to=to))
@@ -202,16 +200,23 @@ class Session:
             raise iq.error or StanzaError(Condition.UNDEFINED_CONDITION)
         return iq.payload
 
-    async def close(self, code: int = 1000, reason: str = "") -> None:
+    async def close(self, code: int = 1000, reason: str = "", error: StreamCondition | None = None) -> None:
         """Ends the session in order: `<close/>`, the peer's `<close/>`, WebSocket close with `code`, end of TCP.
 
-        Waits at most CLOSE_WAIT seconds for the peer's part. Does nothing on a session that is over.
+        A stream error may say why. Waits at most CLOSE_WAIT seconds for the peer's part. Does
+        nothing on a session that is over; one that was muted is dropped.
         """
+        if self._muted:
+            self.abort(reason)
         if self._pump is None or self._pump.done():
             await self._connection.close(code, reason)
             return
         self._blame(Party.US, reason)
-        self._stream.close()
+        if error is None:
+            self._stream.close()
+        else:
+            self._stream.fail(error, reason or None)
+            self._stream_closed.set()
         try:
             async with asyncio.timeout(CLOSE_WAIT):
                 await self._flush()
@@ -237,13 +242,16 @@ class Session:
 
     async def _run(self) -> Ending:
         """Pumps until the connection is gone, and says how it ended."""
-        self._stream.start()
+        if isinstance(self._stream, ClientStream):
+            self._stream.start()
         try:
             async with asyncio.TaskGroup() as tasks:
                 await self._flush()
                 await self._read(tasks)
         except* ConnectionClosed:
             await self._connection.wait_closed()
+        finally:
+            self._connection.transport.abort()
         ending = self._ending()
         self._stream_closed.set()
         for answer in self._waiting.values():
@@ -260,10 +268,10 @@ class Session:
                 self._blame(Party.PEER, "it sent a binary message")
                 await self._connection.close(1003, "text messages only")
                 continue
-            events = self._stream.receive(text)
-            await self._flush()
-            for event in events:
+            # What was heard is taken first: the answer may find the connection closed already.
+            for event in self._stream.receive(text):
                 await self._take(event, tasks)
+            await self._flush()
 
     async def _take(self, event: Event, tasks: asyncio.TaskGroup) -> None:
         match event:
@@ -271,10 +279,9 @@ class Session:
                 self.login = event
             case AuthenticationFailed():
                 self.refusals.append(event)
-                self._refused = event
-                self._blame(Party.PEER if isinstance(self._stream, ClientStream) else Party.US, "login refused")
                 if isinstance(self._stream, ClientStream):
-                    tasks.create_task(self._finish(1000, ""))
+                    self._blame(Party.US, "the login was refused")
+                    tasks.create_task(self._finish(1000))
             case Bound(jid):
                 self._bound.set_result(jid)
                 tasks.create_task(self._supervise())
@@ -289,7 +296,7 @@ class Session:
                 why = f"stream error {condition.value}" + (f" ({text})" if text else "")
                 self._blame(Party.PEER if from_peer else Party.US, why)
                 self._stream_closed.set()
-                tasks.create_task(self._finish(1000 if from_peer else 1002, ""))
+                tasks.create_task(self._finish(1000 if from_peer else 1002))
 
     async def _take_iq(self, iq: Iq, tasks: asyncio.TaskGroup) -> None:
         if iq.type in (IqType.RESULT, IqType.ERROR):
@@ -320,34 +327,43 @@ class Session:
         """Pings a peer that has gone quiet and gives up one that stays so."""
         while True:
             quiet = self._loop.time() - self.last_heard
-            if quiet >= self._keep_alive.timeout and not self._muted:
+            if self._muted:
+                return
+            if quiet >= self._keep_alive.timeout:
                 self.abort(f"nothing was heard for {self._keep_alive.timeout:g} s")
                 return
-            if quiet >= self._keep_alive.interval and self._pinged_at < self.last_heard and not self._muted:
+            if quiet >= self._keep_alive.interval and self._pinged_at < self.last_heard:
                 self._pinged_at = self._loop.time()
                 await self._ping()
             limit = self._keep_alive.interval if self._pinged_at < self.last_heard else self._keep_alive.timeout
-            await asyncio.sleep(max(self.last_heard + limit - self._loop.time(), 1.0 if self._muted else 0.0))
+            await asyncio.sleep(self.last_heard + limit - self._loop.time())
 
     async def _ping(self) -> None:
         # A peer that does not read any more holds the ping back. Its answer is of no interest: any word will do.
         try:
             async with asyncio.timeout_at(self.last_heard + self._keep_alive.timeout):
-                await self._send(Iq(IqType.GET, f"p{next(self._ids)}", ping.request()))
+                await self._send(Iq(IqType.GET, f"p{next(self._ids)}", ping.ping(), to=self._peer()))
         except TimeoutError:
             return
+
+    def _peer(self) -> Jid:
+        """The other side's address: the server's domain, or the client's full address."""
+        jid = self._bound.result()
+        return Jid(None, jid.domain) if isinstance(self._stream, ClientStream) else jid
 
     async def _finish_later(self) -> None:
         """The peer closed the stream, so closing the WebSocket is its business too, if it does it in time."""
         await asyncio.sleep(CLOSE_WAIT)
         await self._connection.close(1000)
 
-    async def _finish(self, code: int, reason: str) -> None:
-        await self._connection.close(code, reason)
+    async def _finish(self, code: int) -> None:
+        await self._connection.close(code)
 
     async def _send(self, iq: Iq) -> None:
-        self._stream.send(iq)
-        await self._flush()
+        """Sends, unless the stream is closed or being closed: nobody waits for an answer then."""
+        if self._stream.state is StreamState.BOUND:
+            self._stream.send(iq)
+            await self._flush()
 
     async def _flush(self) -> None:
         async with self._sending:

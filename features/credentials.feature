@@ -29,8 +29,10 @@ Feature: Rainbow connection parameters and credentials
         | Rainbow is disabled and enabled again by OMC |
 
     Scenario: The power fails while the final password is being stored
-      Given the power will fail while the PBX stores its final password
-      When Rainbow is enabled in OMC
+      Given the firewall is rejecting
+      And Rainbow was enabled in OMC
+      And the power will fail while the PBX stores its final password
+      When the firewall becomes permissive
       And the power comes back
       Then the WSS link comes up again
       And Rainbow has the PBX as activated
@@ -86,7 +88,7 @@ Feature: Rainbow connection parameters and credentials
         | Port                  | 65536                 |
         | Port                  | https                 |
         | Host name or address  | http://proxy          |
-        | Primary DNS server    | 198.51.100            |
+        | Primary               | 198.51.100            |
 
   Rule: The domain decides where Rainbow is
 

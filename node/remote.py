@@ -95,26 +95,24 @@ class Remote:
             elif message["id"] == number:
                 return self._result(message)
 
-    def event(self, name: str, within: float = 10.0) -> dict[str, Any]:
-        """Waits for the node to say `name` unasked, and returns what it said. What it said before, counts."""
+    def wait_until_ready(self, within: float = 20.0) -> None:
+        """Waits until the node can serve. Raises NodeError when it can't, or does not say so in time."""
+        said = self.event({"ready", "failed"}, within)
+        if said["event"] == "failed":
+            raise NodeError(f"node {self.name} cannot start: {said['reason']}")
+
+    def event(self, names: set[str], within: float = 10.0) -> dict[str, Any]:
+        """Waits for the node to say one of `names` unasked, and returns what it said. What it said before, counts."""
         deadline = time.monotonic() + within
         while True:
             for index, event in enumerate(self._events):
-                if event["event"] == name:
+                if event["event"] in names:
                     return self._events.pop(index)
             message = self._line(deadline)
             if message is None:
-                raise NodeSilent(f"node {self.name} did not say {name!r} within {within:g} s")
+                raise NodeSilent(f"node {self.name} did not say {' or '.join(names)} within {within:g} s")
             if "event" in message:
                 self._events.append(message)
-
-    def heard(self) -> list[dict[str, Any]]:
-        """Everything the node has said unasked since the last call, without waiting."""
-        while (message := self._line(time.monotonic())) is not None:
-            if "event" in message:
-                self._events.append(message)
-        events, self._events = self._events, []
-        return events
 
     def _result(self, message: dict[str, Any]) -> Any:
         if "refused" in message:

@@ -1,8 +1,8 @@
 """The Python environment, `.venv`: made from requirements.lock, and made anew when it no longer fits.
 
-An environment cannot be moved, so it is built where it will stand. A stamp in it says for which lock file, checkout, place
-and Python it was made, and is written last: without the right stamp it is unfinished or unfit, and is built again.
-Whoever builds holds a lock on the folder, so that a second start waits.
+An environment cannot be moved, so it is built where it will stand. A stamp in it says for which lock file, checkout,
+place and Python it was made, and is written last: without the right stamp it is unfinished or unfit, and is built
+again. Whoever builds holds a lock on the folder, so that a second start waits.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class Environment:
     def _build(self, lock: int) -> None:
         began = time.monotonic()
         self._clear()
-        say(f"setting up {self.folder} with Python {sys.version.split()[0]} (once, about a minute) ...")
+        say(f"setting up {self.folder} with Python {sys.version.split()[0]} (once, about half a minute) ...")
         # The real interpreter, not the one of an active environment, which may be the very one that is built anew.
         made = _run([os.path.realpath(sys.executable), "-I", "-m", "venv", str(self.folder)], lock)
         if made.code:
@@ -119,7 +119,8 @@ class Environment:
         entries = [entry for entry in self.folder.iterdir() if entry != self._stamp]
         if entries and not self._stamp.exists():
             raise SetupError(
-                f"{self.folder} is not an environment that oxobench made: remove it, or set OXOBENCH_VENV to another folder."
+                f"{self.folder} was not made by oxobench, which leaves it alone: "
+                "remove it, or set OXOBENCH_VENV to another folder."
             )
         self._stamp.write_text("unfinished", encoding="utf-8")
         for entry in entries:
@@ -151,7 +152,7 @@ class _Done:
 
 
 def _run(command: list[str], lock: int) -> _Done:
-    """Runs a command to its end. It inherits the lock: if the launcher is killed, the lock lasts as long as the command."""
+    """Runs a command to its end. It inherits the lock, which so lasts as long as it does if the launcher is killed."""
     unwanted = {"PIP_TARGET", "PIP_PREFIX", "PIP_ROOT"}
     environment = {name: value for name, value in os.environ.items() if name not in unwanted} | {"PIP_USER": "0"}
     with subprocess.Popen(

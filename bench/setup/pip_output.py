@@ -18,7 +18,7 @@ _ADVICE = (
     ),
     (
         ("NewConnectionError", "NameResolutionError", "ConnectTimeoutError", "ReadTimeoutError", "Connection"),
-        "The package index cannot be reached: check the network, or set HTTPS_PROXY if a web proxy is the only way out.",
+        "The package index cannot be reached: check the network, or set HTTPS_PROXY if only a web proxy leads out.",
     ),
     (
         ("DO NOT MATCH THE HASHES",),
@@ -27,7 +27,8 @@ _ADVICE = (
     (("No space left", "Errno 28"), "The disk is full: the packages need about 300 MB."),
     (
         ("No matching distribution", "Could not find a version"),
-        "There is no package for this Python or this kind of machine: name another Python with OXOBENCH_PYTHON.",
+        "The index offers none for this Python on this kind of machine: check which index pip uses, "
+        "or name another Python with OXOBENCH_PYTHON.",
     ),
 )
 """What tells a cause, and what to do about it; the first that fits counts."""

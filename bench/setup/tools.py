@@ -54,7 +54,8 @@ def provide(needed: Sequence[Tool]) -> None:
     packages = [tool.package for tool in missing]
     if not _has_apt():
         raise SetupError(
-            f"{names} missing: install {' and '.join(packages)} (the name on Debian) with this system's package manager."
+            f"{names} missing: install {' and '.join(packages)} (so it is called on Debian) "
+            "with this system's package manager."
         )
     if os.geteuid() != 0:
         raise SetupError(f"{names} missing: run\n  sudo apt-get install -y {' '.join(packages)}")

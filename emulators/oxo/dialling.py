@@ -7,96 +7,21 @@ proxy is the one set in the PBX, and only the certification authorities that wer
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-import os
 import socket
 import ssl
-from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 from urllib.parse import quote
 
-import dns.asyncquery
-import dns.exception
-import dns.message
-import dns.name
-import dns.rcode
-import dns.rdatatype
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidHandshake, InvalidProxyStatus, InvalidStatus, ProxyError
 from websockets.typing import Subprotocol
 
-from emulators.oxo.settings import DnsSettings, WebProxySettings
+from emulators.oxo.failure import Layer, LinkFailure, words
+from emulators.oxo.resolver import Resolver
+from emulators.oxo.settings import WebProxySettings
 from emulators.session import MESSAGE_LIMIT, QUEUE_LIMIT
 
 SUBPROTOCOL = Subprotocol("xmpp")
-ADDRESS_LIMIT = 8
-"""How many addresses of one name are tried."""
-
-
-class Layer(Enum):
-    """How far an attempt has come, from the bottom up; the value is what the status line calls it."""
-
-    DNS = "DNS"
-    TCP = "TCP"
-    PROXY = "web proxy"
-    TLS = "TLS"
-    WEBSOCKET = "WebSocket"
-    LOGIN = "login"
-    LINK = "link"
-
-
-class LinkFailure(Exception):
-    """The link could not be made, or was lost. `layer` is where, the text one sentence that says what happened."""
-
-    def __init__(self, layer: Layer, text: str) -> None:
-        super().__init__(f"{layer.value}: {text}")
-        self.layer = layer
-
-
-@dataclass(frozen=True)
-class Resolver:
-    """How the PBX asks its DNS servers: the primary first, then the secondary, all of it `rounds` times.
-
-    `timeout` is how long one server may take, in seconds. Timeout and rounds are not public [?].
-    """
-
-    servers: DnsSettings
-    port: int = 53
-    timeout: float = 5.0
-    rounds: int = 2
-
-    async def addresses(self, name: str) -> list[str]:
-        """The IPv4 addresses of a host name, at least one; an address is its own answer. Raises LinkFailure."""
-        if _is_address(name):
-            return [name]
-        servers = [server for server in (self.servers.primary, self.servers.secondary) if server]
-        if not servers:
-            raise LinkFailure(Layer.DNS, f"no DNS server is set, so {name} cannot be resolved")
-        complaint = ""
-        for server in servers * self.rounds:
-            try:
-                async with asyncio.timeout(self.timeout):
-                    response = await self._ask(name, server)
-            except TimeoutError:
-                complaint = f"DNS server {server} did not answer"
-            except (dns.exception.DNSException, OSError, EOFError) as error:
-                complaint = f"DNS server {server} could not be asked for {name}: {_words(error)}"
-            else:
-                code = response.rcode()
-                if code == dns.rcode.NXDOMAIN:
-                    raise LinkFailure(Layer.DNS, f"{name} does not exist, says DNS server {server}")
-                if code == dns.rcode.NOERROR:
-                    return _addresses(name, server, response)
-                complaint = f"DNS server {server} answered {dns.rcode.to_text(code)} for {name}"
-        raise LinkFailure(Layer.DNS, complaint)
-
-    async def _ask(self, name: str, server: str) -> dns.message.Message:
-        query = dns.message.make_query(dns.name.from_text(name), dns.rdatatype.A)
-        response, _ = await dns.asyncquery.udp_with_fallback(
-            query, server, timeout=None, port=self.port, ignore_unexpected=True, ignore_errors=True
-        )
-        return response
 
 
 class Dialling:
@@ -144,7 +69,7 @@ class Dialling:
         except ssl.SSLCertVerificationError as error:
             raise LinkFailure(Layer.TLS, f"certificate of {self._host} refused: {error.verify_message}") from error
         except ssl.SSLError as error:
-            raise LinkFailure(Layer.TLS, f"{self._host} and the PBX cannot agree: {_words(error)}") from error
+            raise LinkFailure(Layer.TLS, f"{self._host} and the PBX cannot agree: {words(error)}") from error
         except (OSError, EOFError) as error:
             raise LinkFailure(self.layer, self._broken(error)) from error
         if connection.subprotocol != SUBPROTOCOL:
@@ -197,10 +122,10 @@ class Dialling:
 
     def _broken(self, error: OSError | EOFError) -> str:
         if self.layer is Layer.TCP:
-            return f"{self._host} port {self._port} cannot be reached: {_words(error)}"
+            return f"{self._host} port {self._port} cannot be reached: {words(error)}"
         if self.layer is Layer.PROXY:
-            return f"the web proxy cannot be reached: {_words(error)}"
-        return f"the connection to {self._host} broke: {_words(error)}"
+            return f"the web proxy cannot be reached: {words(error)}"
+        return f"the connection to {self._host} broke: {words(error)}"
 
 
 class _ConnectOnce(connect):
@@ -228,30 +153,3 @@ async def _tcp(addresses: list[str], port: int) -> socket.socket:
         else:
             return sock
     raise last
-
-
-def _addresses(name: str, server: str, response: dns.message.Message) -> list[str]:
-    try:
-        answer = response.resolve_chaining().answer
-    except dns.exception.DNSException as error:
-        raise LinkFailure(Layer.DNS, f"DNS server {server} sent no usable answer for {name}") from error
-    if not answer:
-        raise LinkFailure(Layer.DNS, f"{name} has no address, says DNS server {server}")
-    return [record.to_text() for record in answer][:ADDRESS_LIMIT]
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
-def _words(error: Exception) -> str:
-    """What went wrong in the system's words, without its numbers and its module names."""
-    if isinstance(error, ssl.SSLError):
-        return (error.reason or "handshake failed").replace("_", " ").lower()
-    if isinstance(error, OSError) and error.errno:
-        return os.strerror(error.errno).lower()
-    return str(error) or type(error).__name__

@@ -116,7 +116,7 @@ def netmask(field: str, value: object) -> str:
 
 
 def pbx_id(field: str, value: object) -> str:
-    """A PBX ID as Rainbow generates it: `PBX` and eight groups of four hexadecimal digits; stored as PBX1a2b-3c4d-..."""
+    """A PBX ID as Rainbow makes it: `PBX` and eight groups of four hexadecimal digits; stored as PBX1a2b-3c4d-..."""
     match = _PBX_ID.fullmatch(text(field, value).lower())
     if not match:
         raise FieldRefused(field, "must be 'PBX' and eight groups of four hexadecimal digits joined by '-'")

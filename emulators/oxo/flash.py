@@ -39,10 +39,12 @@ class FlashDamaged(FlashError):
 
 
 class FlashFailed(FlashError):
-    """The machine could not read or write a file; what was stored before is still there."""
+    """The machine could not read or write a file."""
 
     def __init__(self, path: Path, doing: str, error: OSError) -> None:
-        super().__init__(f"{path} could not be {doing}: {error.strerror or error}; check the folder, its rights and space")
+        super().__init__(
+            f"{path} could not be {doing}: {error.strerror or error}; check the folder, its rights and space"
+        )
 
 
 class PowerCut(Exception):
@@ -147,7 +149,7 @@ class Flash:
         return _decode(path, data)
 
     def write(self, name: str, document: Mapping[str, Any]) -> None:
-        """Replaces the document; it is stored when this returns, and the old one is untouched if this raises.
+        """Replaces the document: stored when this returns; if this raises, the old one or the new one is there, whole.
 
         Raises FlashFailed; ValueError for a document that is too large.
         """

@@ -1,4 +1,4 @@
-"""MMC: configuration on a desk phone's display, in an administrator session. It can enable and disable Rainbow, no more."""
+"""MMC: configuration on a desk phone's display, in a session of the administrator: it can switch Rainbow, no more."""
 
 from __future__ import annotations
 

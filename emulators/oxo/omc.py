@@ -63,8 +63,7 @@ _SECTIONS: Mapping[Page, _Section] = {
     ),
     Page.DNS: _Section("dns", {Field.DNS_PRIMARY: "primary", Field.DNS_SECONDARY: "secondary"}),
     Page.LAN: _Section(
-        "lan",
-        {Field.LAN_ADDRESS: "address", Field.LAN_NETMASK: "netmask", Field.LAN_GATEWAY: "gateway"},
+        "lan", {Field.LAN_ADDRESS: "address", Field.LAN_NETMASK: "netmask", Field.LAN_GATEWAY: "gateway"}
     ),
 }
 

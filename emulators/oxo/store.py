@@ -30,7 +30,7 @@ class SettingsStore:
             return Settings()
         try:
             return _settings(document)
-        except _Unreadable as error:
+        except _UnreadableError as error:
             raise FlashDamaged(self._flash.path(_NAME), str(error)) from error
         except FieldRefused as error:
             raise FlashDamaged(self._flash.path(_NAME), f"it has a bad value: {error}") from error
@@ -48,14 +48,14 @@ class SettingsStore:
         return old, new
 
 
-class _Unreadable(ValueError):
+class _UnreadableError(ValueError):
     """The document is not one of settings; the text says why."""
 
 
 def _settings(document: Mapping[str, Any]) -> Settings:
     version = document.get("version")
     if version != _VERSION:
-        raise _Unreadable(f"it has version {version!r}, and this PBX reads version {_VERSION}")
+        raise _UnreadableError(f"it has version {version!r}, and this PBX reads version {_VERSION}")
     _keys("the file", document, {"version"} | {field.name for field in dataclasses.fields(Settings)})
     return Settings(
         rainbow=RainbowSettings(**_section(document, "rainbow", RainbowSettings)),
@@ -69,13 +69,13 @@ def _settings(document: Mapping[str, Any]) -> Settings:
 def _section(document: Mapping[str, Any], name: str, kind: type[Any]) -> Mapping[str, Any]:
     section = document[name]
     if not isinstance(section, dict):
-        raise _Unreadable(f"{name!r} is not an object")
+        raise _UnreadableError(f"{name!r} is not an object")
     _keys(repr(name), section, {field.name for field in dataclasses.fields(kind)})
     return section
 
 
 def _keys(where: str, found: Mapping[str, Any], known: set[str]) -> None:
     if strange := sorted(found.keys() - known):
-        raise _Unreadable(f"{where} has the unknown key {strange[0]!r}")
+        raise _UnreadableError(f"{where} has the unknown key {strange[0]!r}")
     if missing := sorted(known - found.keys()):
-        raise _Unreadable(f"{where} lacks the key {missing[0]!r}")
+        raise _UnreadableError(f"{where} lacks the key {missing[0]!r}")

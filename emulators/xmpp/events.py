@@ -67,6 +67,4 @@ class StreamFailed:
     from_peer: bool = False
 
 
-Event = (
-    StreamOpened | Authenticated | AuthenticationFailed | Bound | StanzaReceived | StreamClosed | StreamFailed
-)
+Event = StreamOpened | Authenticated | AuthenticationFailed | Bound | StanzaReceived | StreamClosed | StreamFailed

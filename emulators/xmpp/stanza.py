@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from dataclasses import dataclass
 
+from emulators.xmpp import condition_element
 from emulators.xmpp.element import Element
 from emulators.xmpp.jid import Jid
 from emulators.xmpp.namespaces import CLIENT, STANZA_ERRORS
 
 _ERROR = f"{{{CLIENT}}}error"
 _BODY = f"{{{CLIENT}}}body"
-_TEXT = f"{{{STANZA_ERRORS}}}text"
 
 
 class ErrorKind(enum.StrEnum):
@@ -87,28 +86,16 @@ class StanzaError(Exception):
         self.text = text
 
     def __str__(self) -> str:
-        return str(self.condition) if self.text is None else f"{self.condition}: {self.text}"
+        return condition_element.sentence(self.condition, self.text)
 
     def to_element(self) -> Element:
         """The element <error/>."""
-        error = Element(_ERROR, {"type": self.kind})
-        error.append(Element(f"{{{STANZA_ERRORS}}}{self.condition}"))
-        if self.text is not None:
-            text = Element(_TEXT)
-            text.text = self.text
-            error.append(text)
-        return error
+        return condition_element.write(Element(_ERROR, {"type": self.kind}), STANZA_ERRORS, self.condition, self.text)
 
     @classmethod
     def from_element(cls, error: Element) -> StanzaError:
         """Reads the element <error/>; a condition or kind that RFC 6120 does not define is read as undefined."""
-        condition, text = Condition.UNDEFINED_CONDITION, None
-        for child in error:
-            name = child.tag.removeprefix(f"{{{STANZA_ERRORS}}}")
-            if child.tag == _TEXT:
-                text = child.text
-            elif name in set(Condition):
-                condition = Condition(name)
+        condition, text = condition_element.read(error, STANZA_ERRORS, Condition, Condition.UNDEFINED_CONDITION)
         kind = error.get("type")
         return cls(condition, text, kind=ErrorKind(kind) if kind in set(ErrorKind) else None)
 
@@ -120,6 +107,10 @@ class IqType(enum.StrEnum):
     SET = "set"
     RESULT = "result"
     ERROR = "error"
+
+
+REQUESTS = frozenset({IqType.GET, IqType.SET})
+"""The types of iq that must be answered."""
 
 
 class MessageType(enum.StrEnum):
@@ -221,3 +212,63 @@ class Presence:
 
 
 Stanza = Iq | Message | Presence
+
+STANZAS = frozenset(f"{{{CLIENT}}}{name}" for name in ("iq", "message", "presence"))
+"""The tags of stanzas."""
+
+
+def read_stanza(element: Element) -> Stanza:
+    """Reads a stanza. Raises StanzaError (bad-request or jid-malformed) when it breaks RFC 6120, section 8."""
+    to, from_ = _address(element, "to"), _address(element, "from")
+    error = next((StanzaError.from_element(child) for child in element if child.tag == _ERROR), None)
+    if error is None and element.get("type") == "error":
+        error = StanzaError(Condition.UNDEFINED_CONDITION)
+    payloads = tuple(child for child in element if child.tag != _ERROR)
+    match element.tag.removeprefix(f"{{{CLIENT}}}"):
+        case "iq":
+            return _read_iq(element, payloads, to, from_, error)
+        case "message":
+            # RFC 6121, section 5.2.2: an unknown type of message is read as normal.
+            kind = element.get("type")
+            message_type = MessageType(kind) if kind in set(MessageType) else MessageType.NORMAL
+            bodies = [child.text or "" for child in payloads if child.tag == _BODY]
+            others = tuple(child for child in payloads if child.tag != _BODY)
+            return Message(message_type, element.get("id"), bodies[0] if bodies else None, others, to, from_, error)
+        case "presence":
+            kind = element.get("type", "available")
+            if kind not in set(PresenceType):
+                raise StanzaError(Condition.BAD_REQUEST, "there is no such type of presence")
+            return Presence(PresenceType(kind), element.get("id"), payloads, to, from_, error)
+    raise StanzaError(Condition.BAD_REQUEST, "this is not a stanza")
+
+
+def _read_iq(
+    element: Element, payloads: tuple[Element, ...], to: Jid | None, from_: Jid | None, error: StanzaError | None
+) -> Iq:
+    kind, id_ = element.get("type"), element.get("id")
+    if kind not in set(IqType):
+        raise StanzaError(Condition.BAD_REQUEST, "an iq must have the type get, set, result or error")
+    if not id_:
+        raise StanzaError(Condition.BAD_REQUEST, "an iq must have an id")
+    iq_type = IqType(kind)
+    if iq_type in REQUESTS and len(payloads) != 1:
+        raise StanzaError(Condition.BAD_REQUEST, "an iq of type get or set must hold exactly one element")
+    if iq_type is IqType.RESULT and len(payloads) > 1:
+        raise StanzaError(Condition.BAD_REQUEST, "an iq of type result must hold at most one element")
+    payload = payloads[0] if payloads else None
+    return Iq(iq_type, id_, payload, to, from_, error if iq_type is IqType.ERROR else None)
+
+
+def _address(element: Element, name: str) -> Jid | None:
+    text = element.get(name)
+    if text is None:
+        return None
+    try:
+        return Jid.parse(text)
+    except ValueError as error:
+        raise StanzaError(Condition.JID_MALFORMED, str(error)) from error
+
+
+def _stanza_element(name: str, kind: str | None, id_: str | None, to: Jid | None, from_: Jid | None) -> Element:
+    attributes = {"type": kind, "id": id_, "to": to, "from": from_}
+    return Element(f"{{{CLIENT}}}{name}", {key: str(value) for key, value in attributes.items() if value is not None})

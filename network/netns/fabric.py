@@ -76,7 +76,7 @@ class NetnsSite:
         self._capture = capture
         self._nodes: dict[Role, Remote] = {}
         self._offset = 0.0
-        self._capture.event("ready")
+        self._capture.wait_until_ready()
 
     def start(self, role: Role, spec: ProgramSpec) -> Remote:
         """See Site."""

@@ -1,8 +1,9 @@
 """Finds out whether anything still happens in a sandbox.
 
 A process that waits for nothing but an event or a timer sleeps, and its count of context switches stands still. When
-this holds for every thread of every node over several looks, no node will do anything more until time passes. Looks
-are counted, not milliseconds: on a busy machine they come more slowly, as the nodes do.
+this holds for every thread of every node over several looks, and no byte that was sent is still on its way, no node
+will do anything more until time passes. Looks are counted, not milliseconds: on a busy machine they come more slowly,
+as the nodes do.
 """
 
 from __future__ import annotations
@@ -10,6 +11,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+_SYN_SENT = "02"
+_LISTEN = "0A"
 
 LOOKS = 4
 PAUSE = 0.002
@@ -24,8 +28,11 @@ def wait_until_quiet(living: Callable[[], list[int]], deadline: float, proc: Pat
     same = 0
     before: list[tuple[str, str]] | None = None
     while time.monotonic() < deadline:
-        now = [look for pid in living() for look in _look(proc / str(pid) / "task")]
-        quiet = all(switches != "" for _, switches in now)
+        pids = living()
+        # Bytes first: what arrives after this look wakes a process, which the look at the processes finds.
+        under_way = any(_bytes_under_way(proc / str(pid) / "net" / "tcp") for pid in pids)
+        now = [look for pid in pids for look in _look(proc / str(pid) / "task")]
+        quiet = not under_way and all(switches != "" for _, switches in now)
         same = same + 1 if quiet and now == before else 0
         if same >= LOOKS:
             return True
@@ -46,3 +53,22 @@ def _look(tasks: Path) -> list[tuple[str, str]]:
         # The process ended between two looks: the next look finds it gone.
         looks.append((tasks.parent.name, ""))
     return looks
+
+
+def _bytes_under_way(table: Path) -> bool:
+    """Whether a TCP connection in the process's network namespace has bytes that wait to be sent or acknowledged.
+
+    The kernel may hold them back for some 40 ms (Nagle's algorithm against a delayed acknowledgement), while every
+    process sleeps. Bytes that had to be sent again don't count: they are lost on the way, and may be for ever.
+    """
+    try:
+        rows = table.read_text().splitlines()[1:]
+    except OSError:
+        # The process ended between two looks: the next look finds it gone.
+        return True
+    for row in rows:
+        columns = row.split()
+        state, unsent, sent_again = columns[3], columns[4].partition(":")[0], columns[6]
+        if state not in (_SYN_SENT, _LISTEN) and int(unsent, 16) > 0 and int(sent_again, 16) == 0:
+            return True
+    return False

@@ -155,13 +155,11 @@ class Attempt:
         if tcp.flags & RST:
             self._take_reset(frame, tcp, by, side, peer)
             return
-        if tcp.flags & SYN and by is End.CLIENT:
+        if tcp.flags & (SYN | ACK) == SYN and by is End.CLIENT:
             self.syn_times.append(frame.time)
-        elif tcp.flags & SYN and self._answers_syn(tcp):
-            if self.outcome is not Outcome.ANSWERED:
-                self.outcome, self.outcome_time = Outcome.ANSWERED, frame.time
-            if side.initial_sequence is None:
-                side.initial_sequence = tcp.sequence
+        elif tcp.flags & SYN and by is End.SERVER and side.initial_sequence is None and self._answers_syn(tcp):
+            side.initial_sequence = tcp.sequence
+            self.outcome, self.outcome_time = Outcome.ANSWERED, frame.time
         if side.initial_sequence is None:
             return
         side._take(frame, tcp)

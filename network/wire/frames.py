@@ -1,7 +1,7 @@
 """One captured frame and what its headers say.
 
-The fixed headers are read with `struct`, not with scapy: scapy needs about 0.5 ms for a frame and every scenario looks at
-up to some thousand. Whoever needs more of one frame gives its bytes to scapy: `Ether(frame.data)`.
+The fixed headers are read with `struct`, not with scapy: scapy needs about 0.5 ms for a frame, and every scenario looks
+at up to some thousand. Whoever needs more of one frame gives its bytes to scapy: `Ether(frame.data)`.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ class IcmpError:
 class Frame:
     """A frame, seen at `time` where it entered its segment, through `port` (`<segment>-<node>`, as `lan-oxo`).
 
-    `source`, `destination` and `protocol` are of the IP packet in it, None where there is none; `content` is what stands in
-    that, None where it can't be read (a later fragment, garbage) or is of no interest.
+    `source`, `destination` and `protocol` are of the IP packet in it, None where there is none; `content` is what that
+    carries, None where it can't be read (a later fragment, garbage) or is of no interest.
     """
 
     time: float
@@ -84,9 +84,7 @@ def decode(time: float, port: str, data: bytes) -> Frame:
     if packet is None:
         return Frame(time, port, segment, node, data)
     source, destination, protocol, start, end = packet
-    return Frame(
-        time, port, segment, node, data, source, destination, protocol, _content(data, protocol, start, end)
-    )
+    return Frame(time, port, segment, node, data, source, destination, protocol, _content(data, protocol, start, end))
 
 
 _Packet = tuple[Address, Address, int, int, int]
@@ -138,9 +136,7 @@ def _content(data: bytes, protocol: int, start: int, end: int) -> Tcp | Udp | Ic
         payload = start + (offset >> 4) * 4
         if offset >> 4 < 5 or payload > end:
             return None
-        return Tcp(
-            source, destination, sequence, acknowledgement, flags, end - payload, data[payload:captured]
-        )
+        return Tcp(source, destination, sequence, acknowledgement, flags, end - payload, data[payload:captured])
     if protocol == UDP and captured >= start + 8:
         source, destination = struct.unpack_from("!HH", data, start)
         return Udp(source, destination, data[start + 8 : captured])

@@ -1,7 +1,7 @@
 """Capture files in the pcapng format (draft-ietf-opsawg-pcapng): written by the capture node, read by the analysis.
 
-The writer is small enough for a node that must not lose frames. The reader is our own as well, since a capture may come from
-others: scapy's takes a broken block for the end of the file, so that half a capture would pass for a whole one.
+The writer is small enough for a node that must not lose frames. The reader is our own as well, since a capture may come
+from others: scapy's takes a broken block for the end of the file, so that half a capture would pass for a whole one.
 """
 
 from __future__ import annotations
@@ -49,15 +49,15 @@ class PcapngWriter:
         file.write(_block(_SECTION, struct.pack("<IHHq", _BYTE_ORDER_MAGIC, 1, 0, -1)))
         for name in names:
             options = (
-                _option(_IF_NAME, name.encode()) + _option(_IF_TSRESOL, bytes([_NANOSECONDS])) + _option(_END_OF_OPTIONS)
+                _option(_IF_NAME, name.encode())
+                + _option(_IF_TSRESOL, bytes([_NANOSECONDS]))
+                + _option(_END_OF_OPTIONS)
             )
             file.write(_block(_INTERFACE, struct.pack("<HHI", ETHERNET, 0, 0) + options))
 
     def write(self, interface: int, time_ns: int, frame: bytes) -> None:
         """Adds one whole frame, seen at `time_ns` nanoseconds since the epoch."""
-        head = struct.pack(
-            "<IIIII", interface, time_ns >> 32, time_ns & 0xFFFFFFFF, len(frame), len(frame)
-        )
+        head = struct.pack("<IIIII", interface, time_ns >> 32, time_ns & 0xFFFFFFFF, len(frame), len(frame))
         self._file.write(_block(_ENHANCED, head + _padded(frame)))
 
 

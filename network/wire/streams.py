@@ -14,8 +14,7 @@ class Stream:
     """The first bytes, up to LIMIT, that one end sent, put together from its segments.
 
     `chunks` are (position in the stream, time, bytes) in the order of their capture: late, repeated and overlapping
-    segments are put right, where two copies differ the first one counts (as most receivers have it), and the stream
-    ends at the first gap.
+    segments are put right, a repetition never changes what is in order already, and the stream ends at the first gap.
     """
 
     def __init__(self, chunks: Iterable[tuple[int, float, bytes]]) -> None:

@@ -1,0 +1,174 @@
+"""A whole site for one scenario: built, brought up, handed to the steps, taken down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench.dut import Dut, EmulatedModel, EmulatedOxo
+from bench.passage import JumpingTime, NotSeen, Passage, RealTime
+from bench.pki import CertificateKind, Pki, certificate_pem, signing_pem
+from bench.rainbow import Rainbow
+from bench.wire import Wire
+from emulators.oxo.parameters import AgentParameters
+from network.fabric import Fabric, Site
+from network.firewall import Policy, addresses_for_policies
+from network.plan import DEFAULT_PLAN, Role, SitePlan
+from node.program import ProgramSpec
+from node.remote import Remote
+
+PRELOADED = (
+    "bench.bench",
+    "emulators.oxo.node",
+    "emulators.rainbow.node",
+    "network.capture",
+    "network.dns",
+    "network.firewall",
+    "proxies.node",
+)
+"""The modules that the parent of the sandboxes imports once, so that no node has to."""
+
+PROXY_PORT = 8080
+PROXY_NAME = "proxy.customer.example"
+DEFAULT_DOMAIN = "openrainbow.com"
+
+
+@dataclass(frozen=True)
+class BenchOptions:
+    """What holds for every scenario of a run.
+
+    `agent` is the class of the emulated PBX's agent as `module:Class`; `parameters` override its defaults. With
+    `real_time` no clock jumps and `progress` is told how much of a long wait is over.
+    """
+
+    agent: str = "emulators.oxo.ccctrla:CCCtrlA"
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    real_time: bool = False
+    progress: Callable[[float, float], None] = lambda gone, whole: None
+
+
+class Bench:
+    """One site with everything on it but the PBX, which a scenario plugs in as it needs it."""
+
+    def __init__(self, fabric: Fabric, evidence: Path, options: BenchOptions, pki: Pki) -> None:
+        self.plan: SitePlan = DEFAULT_PLAN
+        self.options = options
+        self.evidence = evidence
+        self.pki = pki
+        self._zone = {
+            f"agent.{DEFAULT_DOMAIN}": str(self.plan.address(Role.PCG)),
+            PROXY_NAME: str(self.plan.address(Role.PROXY)),
+        }
+        self.site: Site = fabric.build(self.plan, evidence)
+        try:
+            self.nodes = self._start_nodes()
+            self.time: Passage = (
+                RealTime(self.site, options.progress) if options.real_time else JumpingTime(self.site)
+            )
+            self.wire = Wire(self.site, self.time)
+            self.rainbow = Rainbow(self.nodes[Role.PCG])
+        except BaseException:
+            self.site.close()
+            raise
+        self._oxo: Dut | None = None
+
+    @property
+    def oxo(self) -> Dut:
+        """The device under test. LookupError when none has been plugged in."""
+        if self._oxo is None:
+            raise LookupError("no PBX has been plugged into this site: the scenario needs a step that does")
+        return self._oxo
+
+    @property
+    def attempt_timeout(self) -> float:
+        """After how many seconds the PBX gives an attempt up that nothing answers: a parameter, not a fact."""
+        return AgentParameters.read(self.options.parameters).attempt_timeout
+
+    def plug_in_oxo(self, catalogue: Mapping[str, Any]) -> Dut:
+        """Puts an emulated OXO Connect with these sets on the LAN, and waits until it has started."""
+        model = EmulatedModel(
+            self.options.agent,
+            catalogue,
+            self.options.parameters,
+            # The CA of an inspecting proxy counts as trusted too: whether an inspecting proxy can be got to work
+            # depends on that, and a site may have had it installed.
+            certificate_pem(self.pki.ale) + certificate_pem(self.pki.proxy),
+        )
+        oxo = EmulatedOxo(self.site, model)
+        oxo.ready()
+        self._oxo = oxo
+        return oxo
+
+    def set_policy(self, policy: Policy, cut: bool = False) -> None:
+        """Puts a firewall policy into force; with `cut`, established connections are cut."""
+        self.nodes[Role.FIREWALL].ask("policy", name=policy.name, rules=policy.rules, cut=cut)
+
+    def set_certificate(self, kind: CertificateKind, domain: str = DEFAULT_DOMAIN) -> None:
+        """Changes the certificate that the PCG shows to whoever connects from now on."""
+        self.nodes[Role.PCG].ask("certificate", pem=self.pki.certificate(kind, f"agent.{domain}"))
+
+    def add_name(self, name: str, role: Role) -> None:
+        """Gives a node one more name in DNS."""
+        self._zone[name] = str(self.plan.address(role))
+        self.nodes[Role.DNS].ask("set_zone", names=self._zone)
+
+    def expect(
+        self, seen: Callable[[], bool], awaited: str, instead: Callable[[], str], within: float = 0.0
+    ) -> None:
+        """Lets up to `within` seconds of the device's time pass until `seen()` holds, and raises NotSeen when it doesn't.
+
+        `awaited` says what should be there, `instead()` what there is.
+        """
+        if not self.time.until(seen, within):
+            after = f" within {within:g} s" if within else ""
+            raise NotSeen(f"Awaited{after}: {awaited}. Instead: {instead()}. Evidence: {self.evidence}")
+
+    def close(self) -> None:
+        """Stops everything, completes the evidence and takes the site away."""
+        self.site.close()
+
+    def _start_nodes(self) -> dict[Role, Remote]:
+        policy = Policy.load("permissive")
+        address = self.plan.address
+        specs = {
+            # The slowest to start comes first.
+            Role.PROXY: ProgramSpec(
+                "proxies.node:WebProxy",
+                {
+                    "listen": str(address(Role.PROXY)),
+                    "port": PROXY_PORT,
+                    "confdir": "/run/oxobench/proxy",
+                    "flows": str(self.evidence / "proxy.flows"),
+                    "ca_pem": signing_pem(self.pki.proxy),
+                    "other_ca_pem": signing_pem(self.pki.stranger),
+                    "upstream_ca_pem": certificate_pem(self.pki.ale),
+                    "mode": {"mode": "tunnel"},
+                },
+            ),
+            Role.PCG: ProgramSpec(
+                "emulators.rainbow.node:Rainbow",
+                {
+                    "address": str(address(Role.PCG)),
+                    "domains": [DEFAULT_DOMAIN],
+                    "certificate": self.pki.certificate(CertificateKind.RIGHT, f"agent.{DEFAULT_DOMAIN}"),
+                },
+            ),
+            Role.DNS: ProgramSpec(
+                "network.dns:DnsNode",
+                {
+                    "listen": str(address(Role.DNS)),
+                    "zone": self._zone,
+                },
+            ),
+            Role.FIREWALL: ProgramSpec(
+                "network.firewall:Firewall",
+                {"addresses": addresses_for_policies(self.plan), "name": policy.name, "rules": policy.rules},
+            ),
+        }
+        nodes = {role: self.site.start(role, spec) for role, spec in specs.items()}
+        for node in nodes.values():
+            node.wait_until_ready()
+        return nodes
+

@@ -1,0 +1,160 @@
+"""The one seam for the device under test: what a tester's hands can do to an OXO Connect, emulated or real."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from emulators.oxo.omc import Page
+from emulators.oxo.phoneset import PhoneSet
+from network.fabric import Site
+from network.plan import Role
+from node.program import ProgramSpec
+from node.remote import NodeError, NodeGone, Remote
+
+
+class Dut(Protocol):
+    """An OXO Connect as its installer and its administrator handle it. Nothing here tells how its link is doing:
+    scenarios judge that by what others saw."""
+
+    def omc(self, page: Page, values: Mapping[str, str | bool], button: str = "OK") -> None:
+        """Opens a page of OMC, edits fields by their names, and leaves it by OK or Cancel. Refusal for a bad value."""
+
+    def omc_page(self, page: Page) -> dict[str, str | bool]:
+        """What a page of OMC shows, secrets as stars."""
+
+    def mmc(self, password: str, keys: Sequence[str]) -> list[str]:
+        """Opens an administrator session on a set, presses keys, returns the display after the last one."""
+
+    def restart(self) -> None:
+        """A warm restart, which is also what a power cycle does."""
+
+    def cold_reset(self) -> None:
+        """A cold restart: the configuration returns to its defaults, but not what a cold restart keeps."""
+
+    def cut_power(self) -> None:
+        """Takes the power away at once; `restart` brings it back."""
+
+    def lose_power_at_next_write(self, after: int) -> None:
+        """Has the power fail in the middle of the next write to the PBX's flash, after that many bytes."""
+
+    def omc_losing_power(self, page: Page, values: Mapping[str, str | bool]) -> None:
+        """As `omc`, where the power fails while OK is carried out."""
+
+    def has_power(self) -> bool:
+        """Whether the PBX is running."""
+
+    def sets(self) -> list[PhoneSet]:
+        """The sets of the PBX that Rainbow should come to know, as the installer entered them."""
+
+    def add_set(self, phone_set: PhoneSet) -> None:
+        """Adds a set."""
+
+    def rename_set(self, id: str, first_name: str, last_name: str) -> None:
+        """Gives the user of a set another name."""
+
+    def remove_set(self, id: str) -> None:
+        """Removes a set."""
+
+
+@dataclass(frozen=True)
+class EmulatedModel:
+    """Which PBX is emulated. `agent` is the class of its CCCtrlA as `module:Class`, so that a deliberately wrong one can
+    take the right one's place; `catalogue` says how its sets come about; `parameters` override the agent's defaults."""
+
+    agent: str
+    catalogue: Mapping[str, Any]
+    parameters: Mapping[str, Any]
+    trusted_pem: str
+
+
+class EmulatedOxo:
+    """The emulated OXO Connect in its node. See Dut."""
+
+    def __init__(self, site: Site, model: EmulatedModel) -> None:
+        self._site = site
+        self._spec = ProgramSpec(
+            "emulators.oxo.node:Oxo",
+            {
+                # The sandbox's private /run: it outlives the PBX's process and goes with the sandbox.
+                "folder": "/run/oxobench/oxo",
+                "agent": model.agent,
+                "catalogue": dict(model.catalogue),
+                "parameters": dict(model.parameters),
+                "ca": model.trusted_pem,
+            },
+        )
+        self._node = self._start()
+
+    def _start(self) -> Remote:
+        return self._site.start(Role.OXO, self._spec)
+
+    def ready(self) -> None:
+        """Waits until the PBX has started."""
+        self._node.wait_until_ready()
+
+    def omc(self, page: Page, values: Mapping[str, str | bool], button: str = "OK") -> None:
+        """See Dut."""
+        self._node.ask("omc_edit", page=page.value, values=dict(values), button=button)
+
+    def omc_page(self, page: Page) -> dict[str, str | bool]:
+        """See Dut."""
+        shown: dict[str, str | bool] = self._node.ask("omc_page", page=page.value)
+        return shown
+
+    def mmc(self, password: str, keys: Sequence[str]) -> list[str]:
+        """See Dut."""
+        displays: list[list[str]] = self._node.ask("mmc", password=password, keys=list(keys))
+        return displays[-1]
+
+    def restart(self) -> None:
+        """See Dut."""
+        self.cut_power()
+        self._node = self._start()
+        self.ready()
+
+    def cold_reset(self) -> None:
+        """See Dut."""
+        self._node.ask("cold_reset")
+        self.restart()
+
+    def cut_power(self) -> None:
+        """See Dut."""
+        self._site.kill(Role.OXO)
+
+    def lose_power_at_next_write(self, after: int) -> None:
+        """See Dut."""
+        self._node.ask("arm_power_cut", bytes=after)
+
+    def omc_losing_power(self, page: Page, values: Mapping[str, str | bool]) -> None:
+        """See Dut."""
+        try:
+            self.omc(page, values)
+        except NodeGone:
+            return
+        raise NodeError("the power of the PBX did not fail, though it was told to")
+
+    def has_power(self) -> bool:
+        """See Dut."""
+        try:
+            self._node.ask("clock_next")
+        except NodeGone:
+            return False
+        return True
+
+    def sets(self) -> list[PhoneSet]:
+        """See Dut."""
+        return [PhoneSet(**item) for item in self._node.ask("sets")]
+
+    def add_set(self, phone_set: PhoneSet) -> None:
+        """See Dut."""
+        self._node.ask("add_set", **vars(phone_set))
+
+    def rename_set(self, id: str, first_name: str, last_name: str) -> None:
+        """See Dut."""
+        self._node.ask("rename_set", id=id, first_name=first_name, last_name=last_name)
+
+    def remove_set(self, id: str) -> None:
+        """See Dut."""
+        self._node.ask("remove_set", id=id)

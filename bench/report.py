@@ -1,0 +1,98 @@
+"""What a run tells its reader: a verdict for each scenario, progress, and a summary by feature.
+
+A pytest plugin. A scenario that failed because the bench could not do its part is told apart from one that the device
+failed, on the screen and in the JUnit file.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Generator
+from pathlib import PurePosixPath
+from typing import Any
+
+import pytest
+from rich.console import Console
+from rich.table import Table
+
+from bench.verdict import Verdict, judge
+
+_VERDICT = "verdict"
+
+
+class _Summary:
+    """Counts verdicts by feature or test file, with the time each took in seconds."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, Counter[Verdict]] = defaultdict(Counter)
+        self.seconds: dict[str, float] = defaultdict(float)
+
+    def take(self, report: pytest.TestReport) -> None:
+        """Takes one phase of one test into account; a test counts once."""
+        name = PurePosixPath(report.nodeid.partition("::")[0]).as_posix()
+        self.seconds[name] += report.duration
+        if report.failed:
+            self.counts[name][_verdict(report)] += 1
+        elif report.passed and report.when == "call":
+            self.counts[name][Verdict.PASSED] += 1
+
+
+_SUMMARY = pytest.StashKey[_Summary]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Starts counting."""
+    config.stash[_SUMMARY] = _Summary()
+    config.pluginmanager.register(_Counter(config.stash[_SUMMARY]))
+
+
+class _Counter:
+    def __init__(self, summary: _Summary) -> None:
+        self._summary = summary
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._summary.take(report)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Adds the verdict, the section of the manual and the failing step to the report."""
+    report = yield
+    if call.excinfo is not None and report.failed:
+        verdict = judge(call.excinfo.value)
+        report.user_properties.append((_VERDICT, verdict.value))
+        step = getattr(item, "failed_step", None)
+        if step is not None:
+            report.sections.append(("Failed step", step))
+    section = getattr(getattr(item, "function", None), "manual_section", None)
+    if section is not None and report.when == "call":
+        report.user_properties.append(("manual section", section))
+    return report
+
+
+def pytest_bdd_step_error(request: pytest.FixtureRequest, step: Any) -> None:
+    """Remembers the step that failed, in the words of the feature."""
+    request.node.failed_step = f"{step.keyword} {step.name}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Prints the table by feature, and where the evidence is."""
+    summary = config.stash[_SUMMARY]
+    features = {name: counts for name, counts in summary.counts.items() if name.endswith(".feature")}
+    if not features:
+        return
+    table = Table("feature", "passed", "failed: device", "failed: bench", "seconds")
+    for name, counts in sorted(features.items()):
+        numbers = [str(counts[verdict]) for verdict in (Verdict.PASSED, Verdict.DEVICE, Verdict.BENCH)]
+        table.add_row(PurePosixPath(name).stem.replace("_", " "), *numbers, f"{summary.seconds[name]:.1f}")
+    console = Console(width=100)
+    with console.capture() as capture:
+        console.print(table)
+    terminalreporter.write_line("")
+    terminalreporter.write(capture.get())
+
+
+def _verdict(report: pytest.TestReport) -> Verdict:
+    return Verdict(dict(report.user_properties).get(_VERDICT, Verdict.BENCH.value))

@@ -1,0 +1,89 @@
+"""What the wire shows of the PBX: the only thing, beside what others saw, that scenarios judge it by."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from bench.passage import Passage
+from network.fabric import Site
+from network.plan import Role
+from network.wire.attempts import Attempt, Outcome
+from network.wire.capture import Capture
+from network.wire.frames import Frame
+
+LINK_PORT = 443
+"""The port of the WSS link (Installation Manual p. 42)."""
+
+
+@dataclass(frozen=True)
+class Try:
+    """One attempt of the PBX at its link, in the device's time (seconds since the epoch)."""
+
+    begun: float
+    ended: float | None
+    """When it was reset or closed, or None when nothing on the wire ended it."""
+
+
+class Wire:
+    """Reads the site's capture anew for each question, so the answers hold at the moment of asking."""
+
+    def __init__(self, site: Site, passage: Passage) -> None:
+        self._site = site
+        self._passage = passage
+        self._oxo = site.plan.address(Role.OXO)
+        self._pcg = site.plan.address(Role.PCG)
+        self._proxy = site.plan.address(Role.PROXY)
+        self._lan = site.plan.segment("lan").subnet
+
+    def now(self) -> float:
+        """The wire's time, to ask later for what has happened `since`."""
+        return time.time()
+
+    def capture(self) -> Capture:
+        """Everything that was seen until now."""
+        return Capture.read(self._site.capture())
+
+    def attempts(self, since: float = 0.0) -> list[Attempt]:
+        """The PBX's TCP connections toward Rainbow: to the proxy, or to anyone beyond the LAN but a DNS server."""
+        dns_port = 53
+        return [
+            attempt
+            for attempt in self.capture().attempts(segment="lan", source=self._oxo, since=since)
+            if attempt.destination_port != dns_port
+            and (attempt.destination == self._proxy or attempt.destination not in self._lan)
+        ]
+
+    def tries(self, since: float = 0.0) -> list[Try]:
+        """The same attempts with their times in the device's time."""
+        wall = self._passage.on_the_wall
+        return [
+            Try(wall(attempt.time), wall(attempt.closes[-1].time) if attempt.closes else None)
+            for attempt in self.attempts(since)
+        ]
+
+    def unanswered(self, attempt: Attempt) -> bool:
+        """Whether nobody answered the attempt at all."""
+        return attempt.outcome is Outcome.UNANSWERED
+
+    def beyond_the_lan(self, since: float = 0.0) -> list[Frame]:
+        """The IP packets that the PBX itself sent to the Internet."""
+        sent = self.capture().sent(self._oxo, since, time.time())
+        return [frame for frame in sent if frame.destination is not None and frame.destination not in self._lan]
+
+    def sent(self, since: float) -> list[Frame]:
+        """Every IP packet that the PBX sent since then."""
+        return self.capture().sent(self._oxo, since, time.time())
+
+    def reached_rainbow(self, since: float = 0.0) -> list[Attempt]:
+        """The TCP connections that got out through the firewall to the PCG, whoever opened them."""
+        return self.capture().attempts(segment="wan", to=self._pcg, since=since)
+
+    def names_asked(self, since: float = 0.0) -> list[str]:
+        """The names that the PBX asked a DNS server for."""
+        queries = self.capture().dns_queries(segment="lan", source=self._oxo, since=since)
+        return [query.name.rstrip(".") for query in queries]
+
+    def server_names(self, since: float = 0.0) -> list[str | None]:
+        """The server names that the PBX asked for in TLS, directly or in a proxy's tunnel."""
+        return [hello.name for hello in self.capture().server_names(segment="lan", source=self._oxo, since=since)]

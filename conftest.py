@@ -1,0 +1,109 @@
+"""Options, fixtures and steps for every scenario and test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.bench import PRELOADED, Bench, BenchOptions
+from bench.evidence import new_run_folder, scenario_folder
+from bench.gherkin import FeatureFile, collect_feature
+from bench.pki import Pki
+from network.fabric import Fabric
+from network.netns.fabric import NetnsFabric
+
+# In the order in which they import each other: pytest wants to rewrite a module's assertions before its first import.
+pytest_plugins = [
+    "bench.report",
+    "steps.story",
+    "steps.passing_time",
+    "steps.rainbow",
+    "steps.devices",
+    "steps.firewall",
+    "steps.names",
+    "steps.proxy",
+    "steps.wire",
+    "steps.oxo",
+]
+
+_RUN_FOLDER = pytest.StashKey[Path]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The bench's own options."""
+    group = parser.getgroup("oxobench")
+    group.addoption("--artifacts", type=Path, help="folder for the evidence of this run (default: a new one)")
+    group.addoption("--real-time", action="store_true", help="let no clock jump: a 16-minute delay takes 16 minutes")
+    group.addoption(
+        "--agent",
+        default=BenchOptions.agent,
+        help="class of the emulated PBX's agent, as module:Class (default: %(default)s)",
+    )
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> FeatureFile | None:
+    """Feature files are test modules."""
+    return collect_feature(file_path, parent)
+
+
+def pytest_bdd_apply_tag(tag: str, function: Any) -> bool | None:
+    """A tag such as `manual-3.5.2.1` says which section of the manual a scenario proves; it selects nothing."""
+    if tag.startswith("manual-"):
+        function.manual_section = tag.removeprefix("manual-")
+        return True
+    return None
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Chooses the run's folder; the workers of a parallel run write to that of their controller."""
+    worker = getattr(config, "workerinput", None)
+    if worker is not None:
+        config.stash[_RUN_FOLDER] = Path(worker["oxobench_artifacts"])
+    else:
+        chosen = config.getoption("--artifacts")
+        config.stash[_RUN_FOLDER] = (chosen or new_run_folder(config.rootpath / "artifacts")).absolute()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tells a worker where the run's folder is."""
+    node.workerinput["oxobench_artifacts"] = str(node.config.stash[_RUN_FOLDER])
+
+
+@pytest.fixture(scope="session")
+def run_folder(pytestconfig: pytest.Config) -> Path:
+    """The folder of this run's evidence."""
+    return pytestconfig.stash[_RUN_FOLDER]
+
+
+@pytest.fixture(scope="session")
+def fabric() -> Iterator[Fabric]:
+    """The machine room, one for the whole run."""
+    fabric = NetnsFabric(PRELOADED)
+    yield fabric
+    fabric.close()
+
+
+@pytest.fixture(scope="session")
+def pki() -> Pki:
+    """The authorities, the same for all sites of a run: making keys takes time."""
+    return Pki()
+
+
+@pytest.fixture(scope="session")
+def bench_options(pytestconfig: pytest.Config) -> BenchOptions:
+    """What holds for every scenario of this run."""
+    return BenchOptions(agent=pytestconfig.getoption("--agent"), real_time=pytestconfig.getoption("--real-time"))
+
+
+@pytest.fixture
+def bench(
+    request: pytest.FixtureRequest, fabric: Fabric, run_folder: Path, bench_options: BenchOptions, pki: Pki
+) -> Iterator[Bench]:
+    """A fresh site for each scenario."""
+    bench = Bench(fabric, scenario_folder(run_folder, request.node.nodeid), bench_options, pki)
+    yield bench
+    bench.close()

@@ -1,0 +1,248 @@
+"""The PBX's node program: the emulated OXO Connect, and the hands at its OMC, its phone and its power plug."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from emulators.oxo.catalogue import Catalogue
+from emulators.oxo.ccctrla import CCCtrlA
+from emulators.oxo.flash import Flash, Power
+from emulators.oxo.mmc import Key, MmcSession
+from emulators.oxo.omc import OmcSession, Page, Value
+from emulators.oxo.parameters import AgentParameters
+from emulators.oxo.phoneset import PhoneSet, Rank
+from emulators.oxo.settings import DnsSettings, LanSettings, RainbowSettings, Settings, WebProxySettings
+from emulators.oxo.store import SettingsStore
+from node.control import command
+
+log = logging.getLogger(__name__)
+
+OK = "OK"
+CANCEL = "Cancel"
+_SECTIONS: dict[str, Any] = {
+    "rainbow": RainbowSettings,
+    "web_proxy": WebProxySettings,
+    "dns": DnsSettings,
+    "lan": LanSettings,
+}
+
+
+@dataclass(frozen=True)
+class Display:
+    """What the PBX shows of its link to Rainbow."""
+
+    status: str
+    channels: list[str]
+
+
+@dataclass(frozen=True)
+class CatalogueSpec:
+    """Where the sets of a new PBX come from: a file, or users and secondaries invented from a seed."""
+
+    file: str | None = None
+    users: int = 10
+    secondaries: int = 0
+    seed: int = 0
+
+    def make(self) -> Catalogue:
+        """The catalogue. Raises ValueError: bad file, too many users."""
+        if self.file is not None:
+            return Catalogue.read(Path(self.file))
+        return Catalogue.generate(self.users, self.secondaries, self.seed)
+
+
+class Oxo:
+    """One PBX, whose flash is a folder. The first start fills an empty flash; after that the flash alone counts.
+
+    A warm restart, or power coming back, is a new process on the same folder. A cold one is `cold_reset` before that.
+    """
+
+    def __init__(
+        self,
+        folder: str,
+        ca: str,
+        settings: Mapping[str, Any] | None = None,
+        catalogue: Mapping[str, Any] | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        agent: str = "emulators.oxo.ccctrla:CCCtrlA",
+        cold_keeps_rainbow: bool = True,
+    ) -> None:
+        """Raises ValueError for settings, a catalogue or parameters that cannot be.
+
+        `ca` is the trusted certification authorities in PEM. `settings` and `catalogue` are for the first start:
+        sections of Settings, fields of CatalogueSpec. `parameters` are those of AgentParameters. `agent` is the class
+        of the agent, as `module:Class`. Whether a cold reset keeps Rainbow's settings is not public [?].
+        """
+        self._power = Power(_die)
+        self._flash = Flash(Path(folder), self._power)
+        self._ca = ca
+        self._first_settings = _settings(settings or {})
+        self._catalogue_spec = _catalogue_spec(catalogue or {})
+        self._parameters = AgentParameters.read(parameters or {})
+        self._agent_class = agent
+        self._cold_keeps_rainbow = cold_keeps_rainbow
+        self._store = SettingsStore(self._flash)
+        self._catalogue = self._load_catalogue()
+        self._agent: CCCtrlA | None = None
+        self._life: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Powers up. Raises ValueError when the flash is damaged."""
+        logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="oxo: %(message)s")
+        logging.getLogger("emulators").setLevel(logging.INFO)
+        self._store.load()
+        module, _, name = self._agent_class.partition(":")
+        make: type[CCCtrlA] = getattr(importlib.import_module(module), name)
+        self._agent = make(self._store, self._catalogue, self._ca, self._parameters)
+        self._life = asyncio.create_task(self._agent.run())
+        self._life.add_done_callback(_report)
+
+    async def stop(self) -> None:
+        """Powers down in order: the link is closed first."""
+        if self._life is not None:
+            self._life.cancel()
+            await asyncio.wait({self._life})
+
+    @command
+    def display(self) -> Display:
+        """What the PBX shows of its link to Rainbow."""
+        agent = self._running()
+        return Display(agent.status, sorted(agent.channels))
+
+    @command
+    def omc_page(self, page: str) -> dict[str, Value]:
+        """Looks at a page of OMC: each field's name and value, secrets as stars."""
+        omc = self._omc()
+        return omc.open(_page(page))
+
+    @command
+    def omc_edit(self, page: str, values: dict[str, Value], button: str = OK) -> list[str]:
+        """Edits fields of a page and presses OK or Cancel; returns the fields whose value is another now."""
+        if button not in (OK, CANCEL):
+            raise ValueError(f"a page of OMC has the buttons {OK} and {CANCEL}, not {button!r}")
+        omc = self._omc()
+        omc.open(_page(page))
+        for field, value in values.items():
+            omc.set(field, value)
+        if button == CANCEL:
+            omc.cancel()
+            return []
+        return list(omc.ok())
+
+    @command
+    def mmc(self, password: str, keys: Sequence[str]) -> list[list[str]]:
+        """An administrator session at a phone: what it shows after the password and OK, and after each key."""
+        session = MmcSession(self._store, self._running().settings_changed)
+        session.type(password)
+        shown = []
+        for key in (Key.OK, *keys):
+            session.press(key)
+            shown.append(session.display())
+        return shown
+
+    @command
+    def sets(self) -> list[PhoneSet]:
+        """The sets that Rainbow supports, sorted by number and rank."""
+        return self._catalogue.devices
+
+    @command
+    def add_set(
+        self, id: str, number: str, first_name: str, last_name: str, family: str, rank: str = Rank.PRIMARY.value
+    ) -> None:
+        """Adds a set."""
+        self._catalogue.add(PhoneSet(id, number, first_name, last_name, family, Rank(rank)))
+
+    @command
+    def rename_set(self, id: str, first_name: str, last_name: str) -> None:
+        """Gives a set another name."""
+        self._catalogue.rename(id, first_name, last_name)
+
+    @command
+    def remove_set(self, id: str) -> None:
+        """Removes a set."""
+        self._catalogue.remove(id)
+
+    @command
+    def arm_power_cut(self, bytes: int) -> None:
+        """The power will go during the next write to flash, after this many bytes."""
+        self._power.cut_after(bytes)
+
+    @command
+    def power_cut(self) -> None:
+        """The power goes now."""
+        _die()
+
+    @command
+    def cold_reset(self) -> None:
+        """Puts the configuration back to its defaults, but for network settings; takes effect by the restart."""
+        self._store.save(self._store.load().after_cold_reset(keep_rainbow=self._cold_keeps_rainbow))
+        self._catalogue.reset(self._catalogue_spec.make().sets)
+
+    def _load_catalogue(self) -> Catalogue:
+        """The catalogue in the flash; a flash that is empty is filled first, the settings last."""
+        kept = Catalogue.load(self._flash)
+        if kept is not None:
+            return kept
+        if self._store.load() == Settings():
+            self._store.save(self._first_settings)
+        made = self._catalogue_spec.make()
+        made.save(self._flash)
+        return made
+
+    def _running(self) -> CCCtrlA:
+        if self._agent is None or self._life is None:
+            raise ValueError("the PBX is not powered up")
+        if self._life.done():
+            self._life.result()
+        return self._agent
+
+    def _omc(self) -> OmcSession:
+        agent = self._running()
+        return OmcSession(self._store, agent.settings_changed, lambda: agent.status)
+
+
+def _report(life: asyncio.Task[None]) -> None:
+    """The agent's life only ends with the PBX, unless there is a defect."""
+    if not life.cancelled() and (error := life.exception()) is not None:
+        log.critical("the agent ended by a defect", exc_info=error)
+
+
+def _die() -> NoReturn:
+    """The power goes: the process ends in the middle of whatever it does."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError("nothing runs after SIGKILL")
+
+
+def _settings(values: Mapping[str, Any]) -> Settings:
+    known = [*_SECTIONS, "administrator_password"]
+    if strange := sorted(values.keys() - set(known)):
+        raise ValueError(f"the PBX has no settings {strange[0]!r}; there are: {', '.join(known)}")
+    read = dict(values)
+    for name in _SECTIONS.keys() & read.keys():
+        try:
+            read[name] = _SECTIONS[name](**read[name])
+        except TypeError as error:
+            raise ValueError(f"the PBX's settings {name!r} hold a field that does not exist") from error
+    return Settings(**read)
+
+
+def _catalogue_spec(values: Mapping[str, Any]) -> CatalogueSpec:
+    try:
+        return CatalogueSpec(**values)
+    except TypeError as error:
+        raise ValueError("the catalogue of a PBX is made from: file, or users, secondaries and seed") from error
+
+
+def _page(name: str) -> Page:
+    if name not in set(Page):
+        raise ValueError(f"OMC has no page {name!r}; there are: {', '.join(Page)}")
+    return Page(name)

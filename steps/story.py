@@ -1,0 +1,40 @@
+"""What one scenario has to remember between its steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from emulators.oxo.omc import Page
+from emulators.oxo.phoneset import PhoneSet
+
+
+@dataclass
+class Story:
+    """The memory of one scenario. Wire times are the machine's, in seconds since the epoch."""
+
+    pbx_id: str = ""
+    activation_code: str = ""
+    other_pbx_id: str = ""
+    link: int = 0
+    """The number of the session at the PCG that the scenario took for its link."""
+    retrievals: int = 0
+    """How many times Rainbow had retrieved the devices when the scenario took its link."""
+    since: float = 0.0
+    """The wire time of the last thing that was done to the site."""
+    proxy_account: tuple[str, str] = ("", "")
+    shown: dict[Page, dict[str, str | bool]] = field(default_factory=dict)
+    """What OMC showed of the connection parameters when the link was brought up."""
+    silent_since: float = 0.0
+    """The nodes' clock when the PBX lost its power."""
+    refusal: str = ""
+    """What OMC said when it refused a value."""
+    changed_set: PhoneSet | None = None
+    """The set that was added, renamed or removed, as it is now, or was before it was removed."""
+
+
+@pytest.fixture
+def story() -> Story:
+    """A new memory for each scenario."""
+    return Story()

@@ -1,0 +1,89 @@
+"""The doctor: what it finds on a machine where all is well, and where something is missing."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench import doctor
+from bench.doctor import State
+
+ROOT = Path(__file__).resolve().parents[2]
+NO_USER_NAMESPACES = [
+    *["unshare", "--user", "--map-root-user", "sh", "-c"],
+    'echo 0 >/proc/sys/user/max_user_namespaces && exec "$@"',
+    "sh",
+]
+
+
+def doctor_under(under: list[str], *options: str) -> subprocess.CompletedProcess[str]:
+    command = [*under, sys.executable, "-m", "bench.cli", "doctor", *options]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+
+
+def states(done: subprocess.CompletedProcess[str]) -> dict[str, dict[str, Any]]:
+    report = json.loads(done.stdout)
+    return {finding["what"]: finding for finding in report["findings"]}
+
+
+def visible() -> tuple[object, ...]:
+    """What a run could leave behind: mounts, interfaces, another namespace for this process."""
+    return Path("/proc/self/mountinfo").read_text(), os.listdir("/sys/class/net"), os.readlink("/proc/self/ns/net")
+
+
+def test_all_that_scenarios_need_is_here_and_nothing_is_left(capsys: pytest.CaptureFixture[str]) -> None:
+    before = visible()
+    report = doctor.examine()
+    assert report.ready, report.as_json()
+    assert visible() == before
+    doctor.show(report)
+    shown = capsys.readouterr().out
+    assert "what to do" in shown
+    assert "Everything that scenarios need is there." in shown
+
+
+def test_as_json_with_exit_code_0() -> None:
+    done = doctor_under([], "--json")
+    assert done.returncode == 0, done.stdout
+    assert states(done)["user namespaces"]["state"] == "ok"
+
+
+def test_without_user_namespaces() -> None:
+    done = doctor_under(NO_USER_NAMESPACES, "--json")
+    assert done.returncode == 1
+    found = states(done)
+    assert found["user namespaces"] == {
+        "what": "user namespaces",
+        "needed": True,
+        "state": "missing",
+        "detail": "user.max_user_namespaces is 0",
+        "advice": "sudo sysctl -w user.max_user_namespaces=15000",
+    }
+    assert found["veth, bridge, packet sockets"]["state"] == "not tried"
+
+
+def test_without_user_namespaces_as_a_table() -> None:
+    done = doctor_under(NO_USER_NAMESPACES)
+    assert done.returncode == 1
+    assert "Scenarios cannot run here yet." in done.stdout
+
+
+def test_without_nft(without_nft: list[str]) -> None:
+    done = doctor_under(without_nft, "--json")
+    assert done.returncode == 1
+    found = states(done)
+    assert found["nft (the firewall's rules)"]["advice"] == "sudo apt-get install -y nftables"
+    assert found["firewall: filter, NAT, reject"]["state"] == "not tried"
+    assert found["firewall: connection tracking"]["state"] == "ok"
+
+
+def test_what_is_only_optional_does_not_count() -> None:
+    absent = doctor.Finding("TUN", False, State.ABSENT, "", "")
+    assert doctor.Report([absent]).ready
+    assert not doctor.Report([absent, doctor.Finding("nft", True, State.UNTRIED, "", "")]).ready

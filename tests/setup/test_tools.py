@@ -1,0 +1,97 @@
+"""System tools that are missing: installed where root can, named where not."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.setup import tools
+from bench.setup.report import SetupError
+
+ROOT = Path(__file__).resolve().parents[2]
+APT_GET = """#!/bin/sh
+echo "$DEBIAN_FRONTEND: $*" >>{folder}/calls
+case "$*" in
+*update) touch {folder}/updated ;;
+*) test -e {folder}/updated || {{ echo "E: Unable to locate package" && exit 100; }}
+   {effect} ;;
+esac
+"""
+
+
+def apt_get(folder: Path, effect: str) -> None:
+    """Puts an apt-get into `folder` that needs an update first and then has `effect`; it notes how it is called."""
+    folder.mkdir(exist_ok=True)
+    script = folder / "apt-get"
+    script.write_text(APT_GET.format(folder=folder, effect=effect))
+    script.chmod(0o755)
+
+
+def provide_nft(without_nft: list[str], apt: Path, system: str, asker: str = "") -> subprocess.CompletedProcess[str]:
+    """Asks for nft on a machine that has none, of that system (`ID` of os-release), with the apt-get of folder `apt`.
+
+    The question is asked as root, unless `asker` is a command that makes another user of it.
+    """
+    release = apt / "os-release"
+    release.write_text(f"ID={system}\nID_LIKE={'debian' if system == 'ubuntu' else ''}\n")
+    ask = "from bench.setup import tools; tools.provide([tools.NFT])"
+    script = f'mount --bind {release} "$(readlink -f /etc/os-release)" && PATH={apt}:$PATH exec {asker} "$@"'
+    command = [*without_nft, "sh", "-c", script, "sh", sys.executable, "-c", ask]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+
+
+def test_nothing_missing_is_nothing_to_do(capfd: pytest.CaptureFixture[str]) -> None:
+    tools.provide([tools.NFT, tools.VENV])
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("system", ["debian", "ubuntu"])
+def test_root_installs_it_after_an_update(tmp_path: Path, without_nft: list[str], system: str) -> None:
+    apt = tmp_path / "apt"
+    apt_get(apt, f"cp /bin/true {apt}/nft")
+    done = provide_nft(without_nft, apt, system)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == "oxobench: nft missing: installing nftables with apt-get ...\n"
+    install, update, again = (apt / "calls").read_text().splitlines()
+    assert install == again
+    assert install.startswith("noninteractive: ")
+    assert install.endswith("install -y --no-install-recommends nftables")
+    assert update.endswith("update")
+
+
+@pytest.mark.parametrize(
+    ("effect", "said"),
+    [
+        ("echo 'E: disk full' && exit 100", "could not install nftables:\n  E: disk full"),
+        ("true", "nft is still missing"),
+    ],
+)
+def test_an_installation_that_fails(tmp_path: Path, without_nft: list[str], effect: str, said: str) -> None:
+    apt_get(tmp_path / "apt", effect)
+    done = provide_nft(without_nft, tmp_path / "apt", "debian")
+    assert done.returncode == 1
+    assert said in done.stderr
+
+
+def test_an_ordinary_user_is_told_the_command(tmp_path: Path, without_nft: list[str]) -> None:
+    apt_get(tmp_path / "apt", "exit 1")
+    done = provide_nft(without_nft, tmp_path / "apt", "debian", asker="unshare --user --map-user=1000")
+    assert done.stderr.endswith("nft missing: run\n  sudo apt-get install -y nftables\n")
+    assert not (tmp_path / "apt" / "calls").exists()
+
+
+def test_another_system_names_the_package(tmp_path: Path, without_nft: list[str]) -> None:
+    apt_get(tmp_path / "apt", "exit 1")
+    done = provide_nft(without_nft, tmp_path / "apt", "fedora")
+    assert "nft missing: install nftables (so it is called on Debian)" in done.stderr
+    assert not (tmp_path / "apt" / "calls").exists()
+
+
+def test_several_tools_make_one_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    absent = [tools.Tool("one", "pkg-one", lambda: False), tools.Tool("two", "pkg-two", lambda: False)]
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SetupError, match="one and two missing: install pkg-one and pkg-two"):
+        tools.provide(absent)
