@@ -64,9 +64,7 @@ class Bench:
         self.site: Site = fabric.build(self.plan, evidence)
         try:
             self.nodes = self._start_nodes()
-            self.time: Passage = (
-                RealTime(self.site, options.progress) if options.real_time else JumpingTime(self.site)
-            )
+            self.time: Passage = RealTime(self.site, options.progress) if options.real_time else JumpingTime(self.site)
             self.wire = Wire(self.site, self.time)
             self.rainbow = Rainbow(self.nodes[Role.PCG])
         except BaseException:
@@ -114,10 +112,8 @@ class Bench:
         self._zone[name] = str(self.plan.address(role))
         self.nodes[Role.DNS].ask("set_zone", names=self._zone)
 
-    def expect(
-        self, seen: Callable[[], bool], awaited: str, instead: Callable[[], str], within: float = 0.0
-    ) -> None:
-        """Lets up to `within` seconds of the device's time pass until `seen()` holds, and raises NotSeen when it doesn't.
+    def expect(self, seen: Callable[[], bool], awaited: str, instead: Callable[[], str], within: float = 0.0) -> None:
+        """Lets up to `within` seconds of the device's time pass until `seen()` holds; raises NotSeen when it doesn't.
 
         `awaited` says what should be there, `instead()` what there is.
         """
@@ -171,4 +167,3 @@ class Bench:
         for node in nodes.values():
             node.wait_until_ready()
         return nodes
-

@@ -60,8 +60,12 @@ class Dut(Protocol):
 
 @dataclass(frozen=True)
 class EmulatedModel:
-    """Which PBX is emulated. `agent` is the class of its CCCtrlA as `module:Class`, so that a deliberately wrong one can
-    take the right one's place; `catalogue` says how its sets come about; `parameters` override the agent's defaults."""
+    """Which PBX is emulated.
+
+    `agent` is the class of its CCCtrlA as `module:Class`, so that a deliberately wrong one can take the right one's
+    place; `catalogue` says how its sets come about; `parameters` override the agent's defaults; `trusted_pem` are the
+    certificates of the authorities that it trusts.
+    """
 
     agent: str
     catalogue: Mapping[str, Any]

@@ -96,8 +96,10 @@ class JumpingTime:
 
 
 class RealTime:
-    """Time that cannot be moved: waits, looks again whenever something may have changed, and tells `progress` how much of
-    a long wait is over (seconds gone, seconds in all)."""
+    """Time that cannot be moved: waits, and looks again whenever something may have changed.
+
+    `progress` is told how much of a wait is over: seconds gone, seconds in all.
+    """
 
     def __init__(self, site: Site, progress: Callable[[float, float], None]) -> None:
         self._site = site

@@ -13,5 +13,9 @@ def websocket_messages(path: str) -> list[str]:
     with Path(path).open("rb") as file:
         flows = [flow for flow in FlowReader(file).stream() if isinstance(flow, HTTPFlow)]
     return [
-        message.text for flow in flows if flow.websocket is not None for message in flow.websocket.messages if message.is_text
+        message.text
+        for flow in flows
+        if flow.websocket is not None
+        for message in flow.websocket.messages
+        if message.is_text
     ]

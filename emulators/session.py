@@ -203,8 +203,8 @@ class Session:
     async def close(self, code: int = 1000, reason: str = "", error: StreamCondition | None = None) -> None:
         """Ends the session in order: `<close/>`, the peer's `<close/>`, WebSocket close with `code`, end of TCP.
 
-        A stream error may say why. Waits at most CLOSE_WAIT seconds for the peer's part. Does
-        nothing on a session that is over; one that was muted is dropped.
+        A stream error may say why. Waits at most CLOSE_WAIT seconds for the peer's part. Does nothing on a session
+        that is over; one that was muted is dropped.
         """
         if self._muted:
             self.abort(reason)

@@ -25,7 +25,10 @@ _TIMESPEC = struct.Struct("qq")
 
 
 class Capture:
-    """Program of the capture node. `tap` is the packet socket's descriptor, `ports` the names of the segments' ports."""
+    """Program of the capture node.
+
+    `tap` is the packet socket's descriptor, `ports` the names of the segments' ports, `path` the file to write.
+    """
 
     def __init__(self, tap: int, ports: list[str], path: str) -> None:
         self._tap = socket.socket(fileno=tap)

@@ -1,8 +1,8 @@
 """The firewall node: the kernel's nftables, with NAT and stateful filtering, under one named policy at a time.
 
-A policy is a small file of nft rules for what goes from the LAN to the Internet; what no rule accepts is dropped. Around
-it stands a fixed frame: replies pass, nothing comes in from outside, addresses are translated on the way out. A policy
-may use `$oxo`, `$proxy`, `$dns` and `$pcg` for the addresses of the site.
+A policy is a small file of nft rules for what goes from the LAN to the Internet; what no rule accepts is dropped.
+Around it stands a fixed frame: replies pass, nothing comes in from outside, addresses are translated on the way out. A
+policy may use `$oxo`, `$proxy`, `$dns` and `$pcg` for the addresses of the site.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ table inet site {{
 
 
 class PolicyRefused(ValueError):
-    """A firewall policy that does not exist, cannot be read, or is not valid nft. The text says which and what to do."""
+    """A firewall policy that does not exist, cannot be read, or is not valid nft; the text says what to do."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Policy:
 
     @classmethod
     def load(cls, name: str) -> Policy:
-        """The policy of that name, or, if `name` ends in `.nft`, the user's own from that file. Raises PolicyRefused."""
+        """The policy of that name, or the user's own from a file if `name` ends in `.nft`. Raises PolicyRefused."""
         path = Path(name) if name.endswith(".nft") else _POLICIES / f"{name}.nft"
         if not name.endswith(".nft") and name not in policy_names():
             raise PolicyRefused(

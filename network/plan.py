@@ -103,4 +103,4 @@ DEFAULT_PLAN = SitePlan(
     ),
     dns_server=IPv4Address("198.51.100.53"),
 )
-"""The customer's LAN with PBX, proxy and firewall, and the Internet with DNS and the PCG (198.51.100.0/24 is RFC 5737's)."""
+"""The customer's LAN with PBX, proxy and firewall, and an Internet of documentation addresses (RFC 5737)."""

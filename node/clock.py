@@ -12,7 +12,9 @@ import heapq
 import time
 from collections.abc import Callable
 from contextvars import Context
-from typing import Any
+from typing import TypeVarTuple, Unpack
+
+_Arguments = TypeVarTuple("_Arguments")
 
 
 class ClockLoop(asyncio.SelectorEventLoop):
@@ -39,7 +41,11 @@ class ClockLoop(asyncio.SelectorEventLoop):
         return time.monotonic() + self._offset
 
     def call_at(
-        self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+        self,
+        when: float,
+        callback: Callable[[Unpack[_Arguments]], object],
+        *args: *_Arguments,
+        context: Context | None = None,
     ) -> asyncio.TimerHandle:
         """As asyncio's, and remembers the timer for `next_timer`."""
         self._count += 1

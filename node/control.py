@@ -12,6 +12,7 @@ import dataclasses
 import enum
 import inspect
 import json
+import logging
 import socket
 import traceback
 from collections.abc import Callable
@@ -19,6 +20,8 @@ from typing import Any, TypeVar
 
 LINE_LIMIT = 4 * 1024 * 1024
 """The longest line either side accepts, in bytes. A catalogue of 300 users needs about 200 kB."""
+
+logger = logging.getLogger(__name__)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -34,16 +37,15 @@ def command(method: F) -> F:
 
 
 class Control:
-    """Serves one control socket: finds the command on one of the targets, runs it, answers.
+    """Serves one control socket: finds a command, runs it, answers.
 
-    A target is any object with methods marked `@command`. Commands are run one after the other. What a command
-    returns must be made of JSON's types, dataclasses and enums. A `ValueError`, `Refusal` included, becomes the answer `refused`;
-    any other error becomes the answer `broken`, with its traceback, since it is a defect of the bench.
+    Commands are methods marked `@command` of any object. They are run one after the other. What a command returns
+    must be made of JSON's types, dataclasses and enums. A `ValueError`, `Refusal` included, becomes the answer
+    `refused`; any other error becomes the answer `broken`, with its traceback, since it is a defect of the bench.
     """
 
-    def __init__(self, sock: socket.socket, *targets: object) -> None:
+    def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
-        self._targets = targets
         self._writer: asyncio.StreamWriter | None = None
 
     async def open(self) -> asyncio.StreamReader:
@@ -51,11 +53,11 @@ class Control:
         reader, self._writer = await asyncio.open_connection(sock=self._sock, limit=LINE_LIMIT)
         return reader
 
-    async def serve(self, reader: asyncio.StreamReader) -> None:
-        """Answers requests until the bench closes its end."""
-        while line := await reader.readline():
+    async def serve(self, reader: asyncio.StreamReader, *targets: object) -> None:
+        """Answers requests with the commands of these objects, until the bench closes its end."""
+        while line := await _line(reader):
             request = json.loads(line)
-            answer = await self._answer(request["method"], request.get("params", {}))
+            answer = await _answer(targets, request["method"], request.get("params", {}))
             self._send({"id": request["id"], **answer})
 
     def event(self, name: str, **details: Any) -> None:
@@ -66,22 +68,33 @@ class Control:
         if self._writer is not None:
             self._writer.write(json.dumps(message, default=_plain).encode() + b"\n")
 
-    async def _answer(self, name: str, params: dict[str, Any]) -> dict[str, Any]:
-        for target in self._targets:
-            method = getattr(target, name, None)
-            if getattr(method, "__is_command__", False):
-                break
-        else:
-            return {"refused": f"there is no command {name!r} here"}
-        try:
-            result = method(**params)
-            if inspect.isawaitable(result):
-                result = await result
-        except ValueError as error:
-            return {"refused": str(error)}
-        except Exception:
-            return {"broken": traceback.format_exc()}
-        return {"result": result}
+
+async def _line(reader: asyncio.StreamReader) -> bytes:
+    try:
+        return await reader.readline()
+    except ConnectionError:
+        # The bench closed its end with something unread in it, which is an end all the same.
+        return b""
+
+
+async def _answer(targets: tuple[object, ...], name: str, params: dict[str, Any]) -> dict[str, Any]:
+    for target in targets:
+        method = getattr(target, name, None)
+        if callable(method) and getattr(method, "__is_command__", False):
+            break
+    else:
+        return {"refused": f"there is no command {name!r} here"}
+    try:
+        result = method(**params)
+        if inspect.isawaitable(result):
+            result = await result
+    except ValueError as error:
+        return {"refused": str(error)}
+    except Exception:
+        # A node serves on after a defect in one command, and the bench is told of it.
+        logger.exception("the command %s broke", name)
+        return {"broken": traceback.format_exc()}
+    return {"result": result}
 
 
 def _plain(value: object) -> object:

@@ -74,14 +74,16 @@ def run(spec: ProgramSpec, sock: socket.socket, offset: float = 0.0) -> None:
 
 async def _serve(spec: ProgramSpec, sock: socket.socket, loop: ClockLoop) -> None:
     sock.setblocking(False)
-    program = spec.make()
-    control = Control(sock, program, ClockCommands(loop))
+    clock = ClockCommands(loop)
+    control = Control(sock)
     reader = await control.open()
     try:
+        program = spec.make()
         await program.start()
     except (OSError, ValueError) as error:
         control.event("failed", reason=str(error))
-    else:
-        control.event("ready")
-    await control.serve(reader)
+        await control.serve(reader, clock)
+        return
+    control.event("ready")
+    await control.serve(reader, program, clock)
     await program.stop()

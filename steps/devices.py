@@ -17,9 +17,9 @@ Identity = tuple[str, str, str, str, str, int]
 
 def entered(bench: Bench) -> list[Identity]:
     """The sets as the installer entered them."""
-    ranks = list(Rank)
+    rank = list(Rank).index
     return sorted(
-        (one.id, one.number, one.first_name, one.last_name, one.family, ranks.index(one.rank)) for one in bench.oxo.sets()
+        (one.id, one.number, one.first_name, one.last_name, one.family, rank(one.rank)) for one in bench.oxo.sets()
     )
 
 
@@ -107,7 +107,7 @@ def change(bench: Bench, how: str, number: int) -> PhoneSet:
     """Makes one change; `number` keeps several of a kind apart."""
     sets = bench.oxo.sets()
     if how == "added":
-        new = PhoneSet(f"new-{number}", str(900 + number), "New", f"Colleague {number}", sets[0].family)
+        new = PhoneSet(f"new-{number}", str(700 + number), "New", f"Colleague {number}", sets[0].family)
         bench.oxo.add_set(new)
         return new
     one = sets[number] if how == "renamed" else sets[-1]

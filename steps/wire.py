@@ -42,7 +42,9 @@ def nothing_reaches_rainbow(bench: Bench) -> None:
     bench.expect(
         lambda: not out and bool(tried or asked),
         "attempts of the PBX on the LAN, and nothing behind the firewall",
-        lambda: f"{len(tried)} attempts and {len(asked)} DNS queries on the LAN, {len(out)} connections behind the firewall",
+        lambda: (
+            f"{len(tried)} attempts and {len(asked)} DNS queries on the LAN, {len(out)} connections behind the firewall"
+        ),
     )
 
 
@@ -130,8 +132,10 @@ def waits_since_loss(bench: Bench, story: Story, delays: str) -> None:
     tries = bench.wire.tries(story.since)
     seen = [tries[0].begun - lost, *waits(bench, story.since)] if tries else []
     bench.expect(
-        lambda: len(seen) >= len(wanted)
-        and all(abs(one - other) <= TOLERANCE for one, other in zip(seen, wanted, strict=False)),
+        lambda: (
+            len(seen) >= len(wanted)
+            and all(abs(one - other) <= TOLERANCE for one, other in zip(seen, wanted, strict=False))
+        ),
         f"delays of {delays} s",
         lambda: f"delays of {', '.join(f'{delay:.1f}' for delay in seen)} s",
     )

@@ -39,6 +39,8 @@ class DeviceList:
         self.announced = 0
         """How many devices the PBX said it has, at the last retrieval."""
         self.retrievals = 0
+        self.pages = 0
+        """How many pages have been received, of all retrievals."""
         self.failure: str | None = None
         """Why the last retrieval failed, if it did."""
         self._lock = asyncio.Lock()
@@ -79,7 +81,7 @@ class DeviceList:
         for _ in range(STARTS):
             self._told = None
             try:
-                found = await _pages(session, page_size, timeout)
+                found = await self._pages(session, page_size, timeout)
             except StanzaError as error:
                 raise RetrievalFailed(f"a page was refused or is unusable: {error}") from error
             except TimeoutError as error:
@@ -88,27 +90,27 @@ class DeviceList:
                 return found
         raise RetrievalFailed(f"the list changed during each of {STARTS} retrievals")
 
-
-async def _pages(session: Session, page_size: int, timeout: float) -> _Retrieved | None:
-    """All pages; None when the list changed between two of them. Raises StanzaError, TimeoutError, SessionEnded."""
-    devices: list[Device] = []
-    ver: str | None = None
-    last: str | None = None
-    while True:
-        query = DevicesQuery(PageRequest(max=page_size, after=last))
-        try:
-            page = DevicesPage.from_element(await session.request(query.to_element(), timeout=timeout))
-        except StanzaError as error:
-            if error.condition is Condition.ITEM_NOT_FOUND and last is not None:
+    async def _pages(self, session: Session, page_size: int, timeout: float) -> _Retrieved | None:
+        """All pages; None when the list changed between two of them. Raises StanzaError, TimeoutError, SessionEnded."""
+        devices: list[Device] = []
+        ver: str | None = None
+        last: str | None = None
+        while True:
+            query = DevicesQuery(PageRequest(max=page_size, after=last))
+            try:
+                page = DevicesPage.from_element(await session.request(query.to_element(), timeout=timeout))
+            except StanzaError as error:
+                if error.condition is Condition.ITEM_NOT_FOUND and last is not None:
+                    return None
+                raise
+            if ver is not None and page.ver != ver:
                 return None
-            raise
-        if ver is not None and page.ver != ver:
-            return None
-        ver = page.ver
-        devices += page.devices
-        announced = page.page.count or 0
-        if len(devices) > DEVICES_LIMIT:
-            raise PayloadRefused(f"a PBX has at most {DEVICES_LIMIT} devices")
-        if not page.devices or page.page.last is None or page.page.last == last or len(devices) >= announced > 0:
-            return _Retrieved(ver, devices, announced)
-        last = page.page.last
+            self.pages += 1
+            ver = page.ver
+            devices += page.devices
+            announced = page.page.count or 0
+            if len(devices) > DEVICES_LIMIT:
+                raise PayloadRefused(f"a PBX has at most {DEVICES_LIMIT} devices")
+            if not page.devices or page.page.last is None or page.page.last == last or len(devices) >= announced > 0:
+                return _Retrieved(ver, devices, announced)
+            last = page.page.last

@@ -8,6 +8,7 @@ import socket
 import ssl
 import tempfile
 from collections.abc import Coroutine, Sequence
+from dataclasses import replace
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
@@ -140,6 +141,14 @@ class Gateway:
         pbx.reset(activation_code)
         if pbx.id in self._links:
             self.spawn(self._links[pbx.id].session.close(1000, "reset in Rainbow"))
+
+    def serve_domain(self, domain: str) -> None:
+        """Stands for one more Rainbow domain from now on."""
+        self._domains = (*self._domains, domain)
+
+    def set_page_size(self, size: int) -> None:
+        """From the next session on asks for that many devices at once. Raises ValueError."""
+        self._parameters = replace(self._parameters, page_size=size)
 
     def use_certificate(self, certificate: str) -> None:
         """From now on new connections get this certificate: chain and key in PEM. Raises ValueError."""

@@ -95,6 +95,22 @@ class Rainbow:
         self._gateway.spawn(_move(self._gateway.link(pbx_id), Move.CLOSE, Channel(channel)))
 
     @command
+    async def restart(self) -> None:
+        """Ends all sessions in order and listens again; the PBXs stay known."""
+        await self._gateway.stop()
+        await self._gateway.start()
+
+    @command
+    def add_domain(self, domain: str) -> None:
+        """Stands for one more Rainbow domain from now on."""
+        self._gateway.serve_domain(domain)
+
+    @command
+    def page_size(self, size: int) -> None:
+        """From the next session on asks for that many devices at once."""
+        self._gateway.set_page_size(size)
+
+    @command
     def certificate(self, pem: str) -> None:
         """New connections get this certificate: chain and key in PEM."""
         self._gateway.use_certificate(pem)

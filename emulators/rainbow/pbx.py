@@ -79,6 +79,8 @@ class PbxRecord:
     revision: str | None
     retrievals: int
     """How many complete retrievals there have been."""
+    pages: int
+    """How many pages those took, and the ones that failed."""
     retrieval_failure: str | None
     """Why the last retrieval failed, if it did."""
     refused_logins: int
@@ -171,6 +173,7 @@ class Pbx:
             devices_announced=self.devices.announced,
             revision=self.devices.ver,
             retrievals=self.devices.retrievals,
+            pages=self.devices.pages,
             retrieval_failure=self.devices.failure,
             refused_logins=self.refused_logins,
             sessions=list(self.sessions),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -55,7 +56,9 @@ class NetnsFabric:
         try:
             answer, _ = messages.receive(sock)
         except (EOFError, OSError) as error:
-            raise FabricError(f"The sandbox ended while it was built; {evidence / 'sandbox.log'} may say why.") from error
+            raise FabricError(
+                f"The sandbox ended while it was built; {evidence / 'sandbox.log'} may say why."
+            ) from error
         if isinstance(answer, Failed):
             raise FabricError(answer.why)
         return NetnsSite(plan, evidence, sock, Remote(CAPTURE, capture))
@@ -145,11 +148,9 @@ class NetnsSite:
         self._sock.close()
 
     def _stop(self, remote: Remote) -> None:
-        try:
+        # A node that is gone already, or does not stop by itself, is taken away with the sandbox.
+        with contextlib.suppress(NodeError):
             remote.hang_up()
-        except NodeError:
-            # It is gone already or does not stop by itself: the sandbox takes it away.
-            pass
         remote.close()
 
     def _ask(self, request: Request, fds: list[int] | None = None) -> object:

@@ -20,7 +20,7 @@ def pair() -> tuple[socket.socket, socket.socket]:
 
 
 def send(sock: socket.socket, message: object, fds: list[int] | None = None) -> None:
-    """Sends one message. Raises ValueError when it is larger than a packet may be, OSError when the other end is gone."""
+    """Sends one message. Raises ValueError when it is too large for a packet, OSError when the other end is gone."""
     data = pickle.dumps(message)
     if len(data) > _LARGEST:
         raise ValueError(f"a message of {len(data)} bytes is too large for a sandbox (at most {_LARGEST})")

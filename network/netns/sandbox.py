@@ -7,13 +7,14 @@ that made it dies.
 
 from __future__ import annotations
 
+import logging
 import os
 import select
 import signal
 import socket
 import sys
+import tempfile
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,8 @@ from network.netns.quiet import wait_until_quiet
 from network.netns.wiring import Wiring
 from network.plan import Role, SitePlan
 from node.program import ProgramSpec, run
+
+logger = logging.getLogger(__name__)
 
 CAPTURE = "capture"
 """The name of the node that records and injects frames; it has no role, since it stands at the segments themselves."""
@@ -104,7 +107,8 @@ def own(request: Build, sock: socket.socket, capture: socket.socket) -> NoReturn
         Sandbox(request, sock, capture).serve()
     except Exception:
         # Whatever it was, the namespaces end here; the reason goes where the nodes' logs are.
-        (request.evidence / "sandbox.log").write_text(traceback.format_exc())
+        logging.basicConfig(filename=request.evidence / "sandbox.log")
+        logger.exception("the sandbox failed")
         os._exit(1)
     os._exit(0)
 
@@ -142,11 +146,11 @@ class Sandbox:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(signalled)
         while True:
-            ready, _, _ = select.select([self._sock, wakeup], [], [])
+            ready, _, _ = select.select([self._sock.fileno(), wakeup], [], [])
             if wakeup in ready:
                 os.read(wakeup, 4096)
                 self._reap()
-            if self._sock in ready:
+            if self._sock.fileno() in ready:
                 try:
                     request, fds = messages.receive(self._sock)
                 except (EOFError, OSError):
@@ -187,7 +191,7 @@ class Sandbox:
             main()
             status = 0
         except BaseException:
-            traceback.print_exc()
+            logger.exception("the node %s failed", name)
         finally:
             sys.stderr.flush()
             sys.stdout.flush()
@@ -219,6 +223,8 @@ class Sandbox:
         self._resolv_conf = Path("/etc/resolv.conf").resolve()
         kernel.mount("tmpfs", Path("/run"))
         self._etc.mkdir(parents=True)
+        tempfile.tempdir = str(self._etc.parent / "tmp")
+        Path(tempfile.tempdir).mkdir()
         (self._etc / "resolv.conf").write_text(
             f"nameserver {self._plan.dns_server}\noptions timeout:2 attempts:1\n", encoding="ascii"
         )

@@ -13,7 +13,7 @@ from network.plan import Link, Node, Role, SitePlan, port_name
 
 
 class Wiring:
-    """The namespaces of a site, made from inside the sandbox's own network namespace, where the segments' bridges stand.
+    """The namespaces of a site, made from inside the sandbox's own one, where the segments' bridges stand.
 
     A node's namespace is held open here, so that it outlives the node's process and a restarted node finds its
     addresses again.

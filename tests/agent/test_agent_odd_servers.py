@@ -18,8 +18,6 @@ from emulators.oxo.resolver import Resolver
 from emulators.oxo.settings import DnsSettings, WebProxySettings
 from tests.agent.rig import HOST, PRIVATE_CA, addresses, authority, dns_server, run
 
-AT_ONCE = b""
-
 
 @cache
 def leaf() -> trustme.LeafCert:
@@ -33,11 +31,11 @@ def server_tls() -> ssl.SSLContext:
 
 
 @asynccontextmanager
-async def answering(data: bytes, tls: ssl.SSLContext | None) -> AsyncIterator[int]:
-    """A server that answers the first bytes it gets with `data` and closes; with AT_ONCE it closes without waiting."""
+async def answering(data: bytes | None, tls: ssl.SSLContext | None) -> AsyncIterator[int]:
+    """A server that answers the first bytes it gets with `data` and closes; with None it closes without waiting."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if data is not AT_ONCE:
+        if data is not None:
             await reader.read(1024)
             writer.write(data)
         writer.close()
@@ -74,7 +72,7 @@ async def dial(port: int, proxy: WebProxySettings | None = None) -> LinkFailure:
 )
 def test_a_server_that_is_no_websocket(data: bytes, said: str) -> None:
     async def scenario() -> None:
-        async with answering(bytes(bytearray(data)), server_tls()) as port:
+        async with answering(data, server_tls()) as port:
             failure = await dial(port)
         assert failure.layer is Layer.WEBSOCKET
         assert said in str(failure)
@@ -82,8 +80,8 @@ def test_a_server_that_is_no_websocket(data: bytes, said: str) -> None:
     run(scenario())
 
 
-@pytest.mark.parametrize("data", [b"HTTP/1.1 400 Bad Request\r\n\r\n", AT_ONCE])
-def test_a_server_that_does_not_speak_tls(data: bytes) -> None:
+@pytest.mark.parametrize("data", [b"HTTP/1.1 400 Bad Request\r\n\r\n", None])
+def test_a_server_that_does_not_speak_tls(data: bytes | None) -> None:
     async def scenario() -> None:
         async with answering(data, None) as port:
             failure = await dial(port)
@@ -120,11 +118,11 @@ def test_a_server_that_does_not_know_the_subprotocol() -> None:
     [
         (b"SSH-2.0-OpenSSH\r\n\r\n", Layer.PROXY, "did not answer CONNECT as a web proxy does"),
         (b"HTTP/1.1 502 Bad Gateway\r\n\r\n", Layer.PROXY, "answered CONNECT with 502 Bad Gateway"),
-        (AT_ONCE, Layer.PROXY, "did not answer CONNECT as a web proxy does"),
+        (None, Layer.PROXY, "did not answer CONNECT as a web proxy does"),
         (b"HTTP/1.1 200 OK\r\n\r\n", Layer.TLS, "broke"),
     ],
 )
-def test_a_proxy_that_is_none(data: bytes, layer: Layer, said: str) -> None:
+def test_a_proxy_that_is_none(data: bytes | None, layer: Layer, said: str) -> None:
     async def scenario() -> None:
         async with answering(data, None) as port:
             failure = await dial(443, WebProxySettings("127.0.0.1", port, "account", "se:cret"))

@@ -138,5 +138,7 @@ def test_pages_make_up_the_whole(total: int, size: int) -> None:
 def test_all_at_once_none_at_all_and_after_what_is_not_there() -> None:
     assert paginate("abc", str, PageRequest()) == (["a", "b", "c"], Page("a", 0, "c", 3))
     assert paginate("abc", str, PageRequest(0)) == ([], Page(None, None, None, 3))
+    assert paginate("abc", str, PageRequest(1, "a")) == (["b"], Page("b", 1, "b", 3))
+    assert paginate("abc", str, PageRequest(1, "c")) == ([], Page(None, None, None, 3))
     with pytest.raises(StanzaError, match="item-not-found"):
         paginate("abc", str, PageRequest(1, "x"))

@@ -286,3 +286,9 @@ def test_the_streams_own_elements_are_written_as_everybody_does() -> None:
         '<stream:features xmlns:stream="http://etherx.jabber.org/streams">'
         '<a xmlns="urn:x"/><stream:b/></stream:features>'
     )
+
+
+def test_attributes_keep_their_namespaces() -> None:
+    text = serialize(Element("a", {f"{{{XML}}}lang": "en", "{urn:x}k": "1", "{urn:y}k": "2", "k": "3"}))
+    assert text == '<a xml:lang="en" xmlns:a1="urn:x" a1:k="1" xmlns:a2="urn:y" a2:k="2" k="3"/>'
+    assert serialize(parse(text)) == text
