@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from bench.bench import PRELOADED, Bench, BenchOptions
 from bench.evidence import new_run_folder, scenario_folder
 from bench.gherkin import FeatureFile, collect_feature
 from bench.pki import Pki
+from bench.progress import DISPLAY
 from network.fabric import Fabric
 from network.netns.fabric import NetnsFabric
 
@@ -29,6 +30,9 @@ pytest_plugins = [
     "steps.oxo",
 ]
 
+_FABRICS: dict[str, Callable[[Sequence[str]], Fabric]] = {"netns": NetnsFabric}
+"""The machine rooms, the one to prefer first."""
+
 _RUN_FOLDER = pytest.StashKey[Path]()
 
 
@@ -36,6 +40,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """The bench's own options."""
     group = parser.getgroup("oxobench")
     group.addoption("--artifacts", type=Path, help="folder for the evidence of this run (default: a new one)")
+    group.addoption("--fabric", choices=["auto", *_FABRICS], default="auto", help="what sites are built from")
     group.addoption("--real-time", action="store_true", help="let no clock jump: a 16-minute delay takes 16 minutes")
     group.addoption(
         "--agent",
@@ -80,9 +85,10 @@ def run_folder(pytestconfig: pytest.Config) -> Path:
 
 
 @pytest.fixture(scope="session")
-def fabric() -> Iterator[Fabric]:
+def fabric(pytestconfig: pytest.Config) -> Iterator[Fabric]:
     """The machine room, one for the whole run."""
-    fabric = NetnsFabric(PRELOADED)
+    chosen = pytestconfig.getoption("--fabric")
+    fabric = _FABRICS[next(iter(_FABRICS)) if chosen == "auto" else chosen](PRELOADED)
     yield fabric
     fabric.close()
 
@@ -96,7 +102,12 @@ def pki() -> Pki:
 @pytest.fixture(scope="session")
 def bench_options(pytestconfig: pytest.Config) -> BenchOptions:
     """What holds for every scenario of this run."""
-    return BenchOptions(agent=pytestconfig.getoption("--agent"), real_time=pytestconfig.getoption("--real-time"))
+    display = pytestconfig.stash.get(DISPLAY, None)
+    return BenchOptions(
+        agent=pytestconfig.getoption("--agent"),
+        real_time=pytestconfig.getoption("--real-time"),
+        progress=BenchOptions.progress if display is None else display.waiting,
+    )
 
 
 @pytest.fixture

@@ -8,11 +8,37 @@ import sys
 import click
 
 from bench import doctor
+from bench.running import BAD_INPUT, RunRefused, Selection, run_scenarios, run_tests
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
     """Test bench for OXO Connect's Rainbow connection: a PBX, a firewall, a web proxy and Rainbow on one machine."""
+
+
+@cli.command()
+@click.argument("paths", nargs=-1, metavar="[PATH]...")
+@click.option(
+    "-k", "expression", metavar="EXPR", help='Only scenarios whose name matches, such as -k "proxy and not slow".'
+)
+@click.option("--fabric", type=click.Choice(["auto", "netns"]), default="auto", help="What the site is built from.")
+@click.option("--real-time", is_flag=True, help="Let no clock jump: a 16-minute delay takes 16 minutes.")
+@click.pass_obj
+def run(
+    pytest_arguments: list[str], paths: tuple[str, ...], expression: str | None, fabric: str, real_time: bool
+) -> None:
+    """Run scenarios: all of them, or those of the given feature files and folders.
+
+    What comes after -- goes to pytest. The evidence is in artifacts/, one folder a run.
+    """
+    sys.exit(run_scenarios(Selection(paths, expression), fabric, real_time, pytest_arguments))
+
+
+@cli.command()
+@click.pass_obj
+def test(pytest_arguments: list[str]) -> None:
+    """Run every test, features included. What comes after -- goes to pytest."""
+    sys.exit(run_tests(pytest_arguments))
 
 
 @cli.command(name="doctor")
@@ -30,5 +56,22 @@ def examine(as_json: bool) -> None:
     sys.exit(0 if report.ready else 1)
 
 
+def main(arguments: list[str]) -> None:
+    """The whole command line. Whatever the user got wrong ends in one sentence and exit code 2."""
+    own, pytest_arguments = _partition(arguments, "--")
+    try:
+        cli(own, prog_name="oxobench", obj=pytest_arguments)
+    except RunRefused as refusal:
+        click.echo(f"oxobench: {refusal}", err=True)
+        sys.exit(BAD_INPUT)
+
+
+def _partition(arguments: list[str], separator: str) -> tuple[list[str], list[str]]:
+    if separator not in arguments:
+        return arguments, []
+    at = arguments.index(separator)
+    return arguments[:at], arguments[at + 1 :]
+
+
 if __name__ == "__main__":
-    cli(prog_name="oxobench")
+    main(sys.argv[1:])

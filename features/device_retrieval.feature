@@ -26,7 +26,7 @@ Feature: Rainbow retrieves the devices
       Given an OXO Connect that Rainbow knows, with these sets:
         | number | first name | last name | family | rank       |
         | 100    | Zoë        | O'Neil    | 8068s  | primary    |
-        | 100    | Zoë        | O'Neil    | 8254   | secondary1 |
+        | 100    | Zoë        | O'Neil    | DECT 8254 | secondary1 |
         | 101    | <b>&amp;   | "Quoted"  | 8028s  | primary    |
       When the WSS link is brought up
       Then Rainbow has exactly the sets of the PBX

@@ -1,0 +1,85 @@
+"""Runs pytest for the command line: scenarios with `run`, everything with `test`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from bench.evidence import new_run_folder
+from bench.progress import ProgressDisplay
+
+ROOT = Path(__file__).resolve().parents[1]
+
+BAD_INPUT = 2
+"""The exit code when the user asked for something that cannot be."""
+
+_PARALLEL = ("-n", "auto", "--maxprocesses=4", "--dist=worksteal")
+
+
+class RunRefused(Exception):
+    """The user asked for something that cannot be run. One sentence."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which scenarios to run: feature files or folders, and an expression over their names as pytest's -k takes it."""
+
+    paths: Sequence[str] = ()
+    expression: str | None = None
+
+    def arguments(self) -> list[str]:
+        """The same for pytest. Raises RunRefused for a path that isn't there or holds no scenarios."""
+        chosen = [str(self._checked(Path(path))) for path in self.paths] or [str(ROOT / "features")]
+        return [*chosen, *(["-k", self.expression] if self.expression else [])]
+
+    def _checked(self, path: Path) -> Path:
+        path = path if path.exists() else ROOT / path
+        if not path.exists():
+            raise RunRefused(f"There is no feature file or folder {path.name!r}: `ls features` shows what there is.")
+        if path.is_file() and path.suffix != ".feature":
+            raise RunRefused(f"{path.name} is not a feature file: its name must end in .feature.")
+        return path.resolve()
+
+
+def run_scenarios(selection: Selection, fabric: str, real_time: bool, extra: Sequence[str]) -> int:
+    """Runs the chosen scenarios and returns the exit code: 0 all passed, 1 some failed, 2 bad input."""
+    everything = not selection.paths and selection.expression is None
+    arguments = [
+        *selection.arguments(),
+        f"--fabric={fabric}",
+        *(_PARALLEL if everything and not real_time else ()),
+        *(["--real-time"] if real_time else []),
+    ]
+    return _run(arguments, extra)
+
+
+def run_tests(extra: Sequence[str]) -> int:
+    """Runs every test, features included, and returns the exit code."""
+    return _run([str(ROOT / "features"), str(ROOT / "tests"), *_PARALLEL], extra)
+
+
+def _run(arguments: Sequence[str], extra: Sequence[str]) -> int:
+    folder = new_run_folder(ROOT / "artifacts")
+    folder.mkdir(parents=True, mode=0o700)
+    os.chdir(ROOT)
+    code = pytest.main(
+        [
+            "-q",
+            "-c",
+            str(ROOT / "pytest.ini"),
+            f"--rootdir={ROOT}",
+            f"--artifacts={folder}",
+            f"--basetemp={folder / 'tmp'}",
+            f"--junit-xml={folder / 'junit.xml'}",
+            *arguments,
+            *extra,
+        ],
+        plugins=[ProgressDisplay()],
+    )
+    if code == pytest.ExitCode.NO_TESTS_COLLECTED:
+        raise RunRefused("No scenario matches: look at the names in features/, or leave -k out.")
+    return BAD_INPUT if code == pytest.ExitCode.USAGE_ERROR else int(code)
