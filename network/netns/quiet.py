@@ -29,8 +29,9 @@ def wait_until_quiet(living: Callable[[], list[int]], deadline: float, proc: Pat
     before: list[tuple[str, str]] | None = None
     while time.monotonic() < deadline:
         pids = living()
-        # Bytes first: what arrives after this look wakes a process, which the look at the processes finds.
-        under_way = any(_bytes_under_way(proc / str(pid) / "net" / "tcp") for pid in pids)
+        # Bytes are looked for last, since the kernel takes its time over that, and before one more look at the
+        # processes: what arrives meanwhile wakes one of them.
+        under_way = same == LOOKS - 1 and any(_bytes_under_way(proc / str(pid) / "net" / "tcp") for pid in pids)
         now = [look for pid in pids for look in _look(proc / str(pid) / "task")]
         quiet = not under_way and all(switches != "" for _, switches in now)
         same = same + 1 if quiet and now == before else 0
