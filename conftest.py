@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import pkgutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -43,10 +45,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--fabric", choices=["auto", *_FABRICS], default="auto", help="what sites are built from")
     group.addoption("--real-time", action="store_true", help="let no clock jump: a 16-minute delay takes 16 minutes")
     group.addoption(
-        "--agent",
-        default=BenchOptions.agent,
-        help="class of the emulated PBX's agent, as module:Class (default: %(default)s)",
+        "--oxo",
+        type=_program,
+        default=BenchOptions.oxo,
+        help="class of the emulated OXO Connect, as module:Class (default: %(default)s)",
     )
+
+
+def _program(name: str) -> str:
+    """The value of `--oxo`, once it is known that there is such a class."""
+    try:
+        if ":" in name and callable(pkgutil.resolve_name(name)):
+            return name
+    except (ImportError, AttributeError, ValueError) as error:
+        raise argparse.ArgumentTypeError(f"there is no {name!r}: {error}") from error
+    raise argparse.ArgumentTypeError(f"{name!r} does not name a class as module:Class")
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> FeatureFile | None:
@@ -104,7 +117,7 @@ def bench_options(pytestconfig: pytest.Config) -> BenchOptions:
     """What holds for every scenario of this run."""
     display = pytestconfig.stash.get(DISPLAY, None)
     return BenchOptions(
-        agent=pytestconfig.getoption("--agent"),
+        oxo=pytestconfig.getoption("--oxo"),
         real_time=pytestconfig.getoption("--real-time"),
         progress=BenchOptions.progress if display is None else display.waiting,
     )

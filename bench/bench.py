@@ -39,11 +39,11 @@ DEFAULT_DOMAIN = "openrainbow.com"
 class BenchOptions:
     """What holds for every scenario of a run.
 
-    `agent` is the class of the emulated PBX's agent as `module:Class`; `parameters` override its defaults. With
+    `oxo` is the class of the emulated PBX as `module:Class`; `parameters` override its agent's defaults. With
     `real_time` no clock jumps and `progress` is told how much of a long wait is over.
     """
 
-    agent: str = "emulators.oxo.ccctrla:CCCtrlA"
+    oxo: str = "emulators.oxo.node:Oxo"
     parameters: Mapping[str, Any] = field(default_factory=dict)
     real_time: bool = False
     progress: Callable[[float, float], None] = lambda gone, whole: None
@@ -87,7 +87,7 @@ class Bench:
     def plug_in_oxo(self, catalogue: Mapping[str, Any]) -> Dut:
         """Puts an emulated OXO Connect with these sets on the LAN, and waits until it has started."""
         model = EmulatedModel(
-            self.options.agent,
+            self.options.oxo,
             catalogue,
             self.options.parameters,
             # The CA of an inspecting proxy counts as trusted too: whether an inspecting proxy can be got to work

@@ -140,9 +140,8 @@ class Drawing:
         return [link.segment for link in self._plan.node(role).links]
 
     def _legs(self, segment: Segment) -> list[Leg]:
-        return [
-            leg for leg in _LEGS if segment.name in self._segments(leg.opener) and leg.runs_on(self._outer(segment))
-        ]
+        outer = self._outer(segment)
+        return [leg for leg in _LEGS if leg.opener in outer or leg.other in outer]
 
     def _toward_firewall(self, segment: Segment) -> int:
         return 1 if segment is self._left else -1
@@ -205,11 +204,11 @@ class Drawing:
         x, y = self._centre[role]
         caption = _CAPTIONS[role]
         self._rectangle("box", x - _BOX[0] / 2, y - _BOX[1] / 2, *_BOX, rounding=8)
-        self._text(caption.title, x, y - 20, "title ink", anchor="middle")
-        self._text(caption.what, x, y, "small faint", anchor="middle")
+        self._text(caption.title, x, y - 24, "title ink", anchor="middle")
+        self._text(caption.what, x, y - 5, "small faint", anchor="middle")
         links = self._plan.node(role).links
         for number, link in enumerate(links):
-            self._text(str(link.address), x, y + 30 - 8 * len(links) + 16 * number, "code ink", anchor="middle")
+            self._text(str(link.address), x, y + 30 - 6 * len(links) + 16 * number, "code ink", anchor="middle")
 
     def _draw_legend(self) -> None:
         top = _TOP + _ROW + _BOX[1] + 58

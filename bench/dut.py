@@ -10,16 +10,34 @@ from emulators.oxo.omc import Page
 from emulators.oxo.phoneset import PhoneSet
 from network.fabric import Site
 from network.plan import Role
+from node.control import Refusal
 from node.program import ProgramSpec
-from node.remote import NodeError, NodeGone, Remote
+from node.remote import NodeCannotStart, NodeError, NodeGone, Remote
+
+
+class Unfit(AssertionError):
+    """The PBX did not do what was asked of it by hand. A fault of the device, unless the step expects it.
+
+    Unfit
+    ├── Declined    OMC, MMC or the PBX's installer's tool refused; the text is its own, one sentence
+    └── NotStarted  it did not come up again after a restart
+    """
+
+
+class Declined(Unfit):
+    """OMC, MMC or the PBX's installer's tool refused; the text is its own, one sentence."""
+
+
+class NotStarted(Unfit):
+    """The PBX did not come up again after a restart."""
 
 
 class Dut(Protocol):
     """An OXO Connect as its installer and its administrator handle it. Nothing here tells how its link is doing:
-    scenarios judge that by what others saw."""
+    scenarios judge that by what others saw. Raises Unfit when the PBX does not do what it is asked."""
 
     def omc(self, page: Page, values: Mapping[str, str | bool], button: str = "OK") -> None:
-        """Opens a page of OMC, edits fields by their names, and leaves it by OK or Cancel. Refusal for a bad value."""
+        """Opens a page of OMC, edits fields by their names, and leaves it by OK or Cancel. Declined for a bad value."""
 
     def omc_page(self, page: Page) -> dict[str, str | bool]:
         """What a page of OMC shows, secrets as stars."""
@@ -62,12 +80,12 @@ class Dut(Protocol):
 class EmulatedModel:
     """Which PBX is emulated.
 
-    `agent` is the class of its CCCtrlA as `module:Class`, so that a deliberately wrong one can take the right one's
-    place; `catalogue` says how its sets come about; `parameters` override the agent's defaults; `trusted_pem` are the
+    `program` is its class as `module:Class`, so that a deliberately wrong one can take the right one's place;
+    `catalogue` says how its sets come about; `parameters` override the agent's defaults; `trusted_pem` are the
     certificates of the authorities that it trusts.
     """
 
-    agent: str
+    program: str
     catalogue: Mapping[str, Any]
     parameters: Mapping[str, Any]
     trusted_pem: str
@@ -79,11 +97,10 @@ class EmulatedOxo:
     def __init__(self, site: Site, model: EmulatedModel) -> None:
         self._site = site
         self._spec = ProgramSpec(
-            "emulators.oxo.node:Oxo",
+            model.program,
             {
                 # The sandbox's private /run: it outlives the PBX's process and goes with the sandbox.
                 "folder": "/run/oxobench/oxo",
-                "agent": model.agent,
                 "catalogue": dict(model.catalogue),
                 "parameters": dict(model.parameters),
                 "ca": model.trusted_pem,
@@ -100,23 +117,26 @@ class EmulatedOxo:
 
     def omc(self, page: Page, values: Mapping[str, str | bool], button: str = "OK") -> None:
         """See Dut."""
-        self._node.ask("omc_edit", page=page.value, values=dict(values), button=button)
+        self._ask("omc_edit", page=page.value, values=dict(values), button=button)
 
     def omc_page(self, page: Page) -> dict[str, str | bool]:
         """See Dut."""
-        shown: dict[str, str | bool] = self._node.ask("omc_page", page=page.value)
+        shown: dict[str, str | bool] = self._ask("omc_page", page=page.value)
         return shown
 
     def mmc(self, password: str, keys: Sequence[str]) -> list[str]:
         """See Dut."""
-        displays: list[list[str]] = self._node.ask("mmc", password=password, keys=list(keys))
+        displays: list[list[str]] = self._ask("mmc", password=password, keys=list(keys))
         return displays[-1]
 
     def restart(self) -> None:
         """See Dut."""
         self.cut_power()
         self._node = self._start()
-        self.ready()
+        try:
+            self.ready()
+        except NodeCannotStart as error:
+            raise NotStarted(str(error)) from error
 
     def cold_reset(self) -> None:
         """See Dut."""
@@ -149,16 +169,23 @@ class EmulatedOxo:
 
     def sets(self) -> list[PhoneSet]:
         """See Dut."""
-        return [PhoneSet(**item) for item in self._node.ask("sets")]
+        return [PhoneSet(**item) for item in self._ask("sets")]
 
     def add_set(self, phone_set: PhoneSet) -> None:
         """See Dut."""
-        self._node.ask("add_set", **vars(phone_set))
+        self._ask("add_set", **vars(phone_set))
 
     def rename_set(self, id: str, first_name: str, last_name: str) -> None:
         """See Dut."""
-        self._node.ask("rename_set", id=id, first_name=first_name, last_name=last_name)
+        self._ask("rename_set", id=id, first_name=first_name, last_name=last_name)
 
     def remove_set(self, id: str) -> None:
         """See Dut."""
-        self._node.ask("remove_set", id=id)
+        self._ask("remove_set", id=id)
+
+    def _ask(self, method: str, **params: Any) -> Any:
+        """Does something by hand at the PBX."""
+        try:
+            return self._node.ask(method, **params)
+        except Refusal as refusal:
+            raise Declined(str(refusal)) from refusal

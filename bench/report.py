@@ -62,14 +62,21 @@ def pytest_runtest_makereport(
     report = yield
     if call.excinfo is not None and report.failed:
         verdict = judge(call.excinfo.value)
-        report.user_properties.append((_VERDICT, verdict.value))
+        _note(item, report, _VERDICT, verdict.value)
         step = getattr(item, "failed_step", None)
         if step is not None:
             report.sections.append(("Failed step", step))
+            _note(item, report, "failed step", step)
     section = getattr(getattr(item, "function", None), "manual_section", None)
     if section is not None and report.when == "call":
-        report.user_properties.append(("manual section", section))
+        _note(item, report, "manual section", section)
     return report
+
+
+def _note(item: pytest.Item, report: pytest.TestReport, name: str, value: str) -> None:
+    """Adds a property to this phase's report, and for the JUnit file to that of the last phase, made from the item."""
+    item.user_properties.append((name, value))
+    report.user_properties.append((name, value))
 
 
 def pytest_bdd_step_error(request: pytest.FixtureRequest, step: Any) -> None:

@@ -8,6 +8,7 @@ policy may use `$oxo`, `$proxy`, `$dns` and `$pcg` for the addresses of the site
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from node.control import Refusal, command
 _POLICIES = Path(__file__).parent / "policies"
 _LARGEST = 64 * 1024
 
-_FRAME = """\
+_BEFORE = """\
 flush ruleset
 {defines}
 table inet site {{
@@ -36,10 +37,14 @@ table inet site {{
     oifname "wan" masquerade
   }}
   chain outgoing {{
-{rules}
-  }}
-}}
 """
+_AFTER = """
+  }
+}
+"""
+
+_TOKEN = re.compile(r'#[^\n]*|"[^"\n]*"|[{}]')
+"""What matters for where a brace counts: comments and quoted text, in which none does, and the braces."""
 
 
 class PolicyRefused(ValueError):
@@ -87,8 +92,32 @@ def find_nft() -> str | None:
 
 def ruleset(policy: Policy, addresses: dict[str, str]) -> str:
     """The whole input for nft: the frame with the policy in it."""
-    defines = "\n".join(f"define {name} = {address}" for name, address in addresses.items())
-    return _FRAME.format(defines=defines, rules=policy.rules)
+    return _before(addresses) + policy.rules + _AFTER
+
+
+def _before(addresses: dict[str, str]) -> str:
+    """The part of the frame that stands before the policy's rules."""
+    return _BEFORE.format(defines="\n".join(f"define {name} = {address}" for name, address in addresses.items()))
+
+
+def check_braces(policy: Policy) -> None:
+    """Sees that the rules stay inside the frame. Raises PolicyRefused when they close a brace that they didn't open,
+    and so would add to the frame, or leave one open."""
+    opened: list[int] = []
+    for token in _TOKEN.finditer(policy.rules):
+        line = policy.rules.count("\n", 0, token.start()) + 1
+        if token[0] == "{":
+            opened.append(line)
+        elif token[0] == "}":
+            if not opened:
+                raise PolicyRefused(
+                    f"The firewall policy {policy.name!r} closes a brace that it has not opened (line {line})."
+                )
+            opened.pop()
+    if opened:
+        raise PolicyRefused(
+            f"The firewall policy {policy.name!r} opens a brace that it never closes (line {opened[-1]})."
+        )
 
 
 def addresses_for_policies(plan: SitePlan) -> dict[str, str]:
@@ -131,18 +160,18 @@ class Firewall:
         nft = find_nft()
         if nft is None:
             raise Refusal("The command nft is not installed: install the package nftables.")
-        text = ruleset(policy, self._addresses)
+        check_braces(policy)
         done = subprocess.run(
             [nft, "-f", "-"],
-            input=text,
+            input=ruleset(policy, self._addresses),
             capture_output=True,
             text=True,
             timeout=10,
             check=False,
         )
         if done.returncode:
-            first_line = text.partition(policy.rules)[0].count("\n")
-            raise PolicyRefused(f"nft refuses the firewall policy {policy.name!r}: {_reason(done.stderr, first_line)}.")
+            reason = _reason(done.stderr, _before(self._addresses).count("\n"), policy.rules.count("\n") + 1)
+            raise PolicyRefused(f"nft refuses the firewall policy {policy.name!r}: {reason}.")
         self._now = policy
 
 
@@ -151,11 +180,13 @@ def _forget_connections() -> None:
         conntrack.flush()
 
 
-def _reason(stderr: str, lines_before: int) -> str:
-    """The first error that nft gives, with the line counted in the policy's own file."""
+def _reason(stderr: str, lines_before: int, lines: int) -> str:
+    """The first error that nft gives, with the line counted in the policy's own file, which has that many lines."""
     first = stderr.strip().partition("\n")[0] or "it gives no reason"
     place, _, what = first.partition(": ")
     parts = place.split(":")
     if len(parts) < 2 or not parts[1].isdigit():
         return first
-    return f"{what.removeprefix('Error: ')} (line {max(1, int(parts[1]) - lines_before)})"
+    # A rule that is cut short is noticed only behind it.
+    line = min(int(parts[1]) - lines_before, lines)
+    return f"{what.removeprefix('Error: ')} (line {line})"

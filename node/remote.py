@@ -15,9 +15,10 @@ class NodeError(Exception):
     """A node could not do its part. The fault is the bench's, not the device's.
 
     NodeError
-    ├── NodeGone      its process ended
-    ├── NodeSilent    it did not answer in time
-    └── NodeBroken    a command raised an error that nobody foresaw
+    ├── NodeGone         its process ended
+    ├── NodeSilent       it did not answer in time
+    ├── NodeCannotStart  it said why it cannot start
+    └── NodeBroken       a command raised an error that nobody foresaw
     """
 
 
@@ -27,6 +28,10 @@ class NodeGone(NodeError):
 
 class NodeSilent(NodeError):
     """The node did not answer in time."""
+
+
+class NodeCannotStart(NodeError):
+    """The node said why it cannot start."""
 
 
 class NodeBroken(NodeError):
@@ -99,7 +104,7 @@ class Remote:
         """Waits until the node can serve. Raises NodeError when it can't, or does not say so in time."""
         said = self.event({"ready", "failed"}, within)
         if said["event"] == "failed":
-            raise NodeError(f"node {self.name} cannot start: {said['reason']}")
+            raise NodeCannotStart(f"node {self.name} cannot start: {said['reason']}")
 
     def event(self, names: set[str], within: float = 10.0) -> dict[str, Any]:
         """Waits for the node to say one of `names` unasked, and returns what it said. What it said before, counts."""

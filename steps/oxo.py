@@ -9,11 +9,11 @@ from typing import Any
 from pytest_bdd import given, parsers, then, when
 
 from bench.bench import DEFAULT_DOMAIN, Bench
+from bench.dut import Declined
 from emulators.oxo.omc import Page
 from emulators.oxo.settings import DEFAULT_ADMINISTRATOR_PASSWORD
 from emulators.rainbow.pbx import CodeKind
 from network.plan import Role
-from node.control import Refusal
 from steps.rainbow import LONGEST_DELAY, bring_up, link_comes_up
 from steps.story import Story
 
@@ -156,7 +156,7 @@ def wrong_mmc_password(bench: Bench) -> None:
     """The display asks again and has no key System."""
     try:
         bench.oxo.mmc("not the password", MMC_TOGGLE)
-    except Refusal:
+    except Declined:
         bench.time.rest()
     else:
         raise AssertionError("Awaited: MMC does not open for a wrong password. Instead: it opened.")
@@ -261,7 +261,7 @@ def set_field(bench: Bench, story: Story, field: str, value: str) -> None:
     story.refusal = ""
     try:
         bench.oxo.omc(FIELD_PAGES[field], {field: value})
-    except Refusal as refusal:
+    except Declined as refusal:
         story.refusal = str(refusal)
     bench.time.rest()
 

@@ -149,7 +149,7 @@ class CCCtrlA:
             rainbow.agent_host,
             parameters.port,
             parameters.path,
-            resolver=Resolver(settings.dns, parameters.dns_port, parameters.dns_timeout, parameters.dns_rounds),
+            resolver=self._resolver(settings),
             proxy=self._proxy_for_attempt(settings),
             tls=self._tls_context(),
             user_agent=parameters.user_agent,
@@ -222,6 +222,11 @@ class CCCtrlA:
     def _proxy_for_attempt(self, settings: Settings) -> WebProxySettings | None:
         """The web proxy, if one is set; then nothing goes out in any other way (manual p. 42, 3.5.2.1)."""
         return settings.web_proxy if settings.web_proxy.host else None
+
+    def _resolver(self, settings: Settings) -> Resolver:
+        """What looks names up: the DNS servers in the settings, in their order."""
+        parameters = self._parameters
+        return Resolver(settings.dns, parameters.dns_port, parameters.dns_timeout, parameters.dns_rounds)
 
     def _tls_context(self) -> ssl.SSLContext:
         """TLS 1.2 or newer; certificate and host name are checked against the agent's own authorities only."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 import logging
 import os
 import signal
@@ -11,7 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from emulators.oxo.catalogue import Catalogue
 from emulators.oxo.ccctrla import CCCtrlA
@@ -64,7 +63,14 @@ class Oxo:
     """One PBX, whose flash is a folder. The first start fills an empty flash; after that the flash alone counts.
 
     A warm restart, or power coming back, is a new process on the same folder. A cold one is `cold_reset` before that.
+    The classes of its parts are attributes, so that a test can make a PBX one of whose parts does one thing wrong.
     """
+
+    Agent: ClassVar[type[CCCtrlA]] = CCCtrlA
+    Memory: ClassVar[type[Flash]] = Flash
+    Storage: ClassVar[type[SettingsStore]] = SettingsStore
+    Omc: ClassVar[type[OmcSession]] = OmcSession
+    Mmc: ClassVar[type[MmcSession]] = MmcSession
 
     def __init__(
         self,
@@ -73,24 +79,22 @@ class Oxo:
         settings: Mapping[str, Any] | None = None,
         catalogue: Mapping[str, Any] | None = None,
         parameters: Mapping[str, Any] | None = None,
-        agent: str = "emulators.oxo.ccctrla:CCCtrlA",
         cold_keeps_rainbow: bool = True,
     ) -> None:
         """Raises ValueError for settings, a catalogue or parameters that cannot be.
 
         `ca` is the trusted certification authorities in PEM. `settings` and `catalogue` are for the first start:
-        sections of Settings, fields of CatalogueSpec. `parameters` are those of AgentParameters. `agent` is the class
-        of the agent, as `module:Class`. Whether a cold reset keeps Rainbow's settings is not public [?].
+        sections of Settings, fields of CatalogueSpec. `parameters` are those of AgentParameters. Whether a cold reset
+        keeps Rainbow's settings is not public [?].
         """
         self._power = Power(_die)
-        self._flash = Flash(Path(folder), self._power)
+        self._flash = self.Memory(Path(folder), self._power)
         self._ca = ca
         self._first_settings = _settings(settings or {})
         self._catalogue_spec = _catalogue_spec(catalogue or {})
         self._parameters = AgentParameters.read(parameters or {})
-        self._agent_class = agent
         self._cold_keeps_rainbow = cold_keeps_rainbow
-        self._store = SettingsStore(self._flash)
+        self._store = self.Storage(self._flash)
         self._catalogue = self._load_catalogue()
         self._agent: CCCtrlA | None = None
         self._life: asyncio.Task[None] | None = None
@@ -100,9 +104,7 @@ class Oxo:
         logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="oxo: %(message)s")
         logging.getLogger("emulators").setLevel(logging.INFO)
         self._store.load()
-        module, _, name = self._agent_class.partition(":")
-        make: type[CCCtrlA] = getattr(importlib.import_module(module), name)
-        self._agent = make(self._store, self._catalogue, self._ca, self._parameters)
+        self._agent = self.Agent(self._store, self._catalogue, self._ca, self._parameters)
         self._life = asyncio.create_task(self._agent.run())
         self._life.add_done_callback(_report)
 
@@ -141,7 +143,7 @@ class Oxo:
     @command
     def mmc(self, password: str, keys: Sequence[str]) -> list[list[str]]:
         """An administrator session at a phone: what it shows after the password and OK, and after each key."""
-        session = MmcSession(self._store, self._running().settings_changed)
+        session = self.Mmc(self._store, self._running().settings_changed)
         session.type(password)
         shown = []
         for key in (Key.OK, *keys):
@@ -207,7 +209,7 @@ class Oxo:
 
     def _omc(self) -> OmcSession:
         agent = self._running()
-        return OmcSession(self._store, agent.settings_changed, lambda: agent.status)
+        return self.Omc(self._store, agent.settings_changed, lambda: agent.status)
 
 
 def _report(life: asyncio.Task[None]) -> None:

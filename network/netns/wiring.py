@@ -29,15 +29,13 @@ class Wiring:
         self.namespaces: dict[Role, int] = {}
         self.ports: list[str] = []
         """The names of the segments' ports, as `lan-oxo`."""
-        home = os.open("/proc/self/ns/net", os.O_RDONLY)
-        _quieten()
-        _keep_tables_small()
+        # The sandbox's first namespace has the machine's table of connections; from here on they have small ones.
+        _prepare_namespace()
+        home = _new_namespace()
         self._bridges = IPRoute()
         inside: dict[Role, IPRoute] = {}
         for node in plan.nodes:
-            kernel.unshare(kernel.CLONE_NEWNET)
-            self.namespaces[node.role] = os.open("/proc/self/ns/net", os.O_RDONLY)
-            _quieten()
+            self.namespaces[node.role] = _new_namespace()
             if node.role is Role.FIREWALL:
                 Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
             inside[node.role] = IPRoute()
@@ -85,18 +83,24 @@ def _index(netlink: IPRoute, name: str) -> int:
     return index
 
 
-def _quieten() -> None:
-    # Without IPv6 no router solicitation or multicast report mixes with what the nodes say.
-    switch = Path("/proc/sys/net/ipv6/conf/default/disable_ipv6")
-    if switch.exists():
-        switch.write_text("1")
+def _new_namespace() -> int:
+    kernel.unshare(kernel.CLONE_NEWNET)
+    _prepare_namespace()
+    return os.open("/proc/self/ns/net", os.O_RDONLY)
 
 
-def _keep_tables_small() -> None:
-    # By default a namespace shares the machine's table of TCP connections, which takes milliseconds to look through.
-    entries = Path("/proc/sys/net/ipv4/tcp_child_ehash_entries")
-    if entries.exists():
-        entries.write_text("64")
+def _prepare_namespace() -> None:
+    settings = {
+        # Without IPv6 no router solicitation or multicast report mixes with what the nodes say.
+        "ipv6/conf/default/disable_ipv6": "1",
+        # By default a new namespace shares the machine's table of TCP connections, which takes the kernel milliseconds
+        # to look through. This is for the namespaces made from this one; kernels before 6.1 don't have it.
+        "ipv4/tcp_child_ehash_entries": "64",
+    }
+    for name, value in settings.items():
+        setting = Path("/proc/sys/net") / name
+        if setting.exists():
+            setting.write_text(value)
 
 
 def _open_tap() -> socket.socket:
