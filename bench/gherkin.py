@@ -25,4 +25,8 @@ class FeatureFile(pytest.Module):
 
 def collect_feature(path: Path, parent: pytest.Collector) -> FeatureFile | None:
     """The collector for a feature file, None for any other file."""
-    return FeatureFile.from_parent(parent, path=path) if path.suffix == ".feature" else None
+    if path.suffix != ".feature":
+        return None
+    # pytest makes no name for what lies outside of the project.
+    name = None if path.is_relative_to(parent.config.rootpath) else path.name
+    return FeatureFile.from_parent(parent, path=path, nodeid=name)

@@ -12,12 +12,33 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import pytest
+from pytest_bdd.exceptions import StepDefinitionNotFoundError
 from rich.console import Console
 from rich.table import Table
 
+from bench.passage import NotSeen
 from bench.verdict import Verdict, judge
+from network.fabric import FabricError
+from network.firewall import PolicyRefused
+from node.control import Refusal
+from node.remote import NodeCannotStart, NodeGone, NodeSilent
 
 _VERDICT = "verdict"
+
+_SAYS_IT_ALL = (
+    NotSeen,
+    FabricError,
+    NodeCannotStart,
+    NodeGone,
+    NodeSilent,
+    PolicyRefused,
+    Refusal,
+    StepDefinitionNotFoundError,
+)
+"""Errors whose text is a sentence for the reader of a report."""
+
+BENCH_FAILED = 2
+"""The exit code of a run in which no scenario was failed by the device and some could not be judged."""
 
 
 class _Summary:
@@ -61,12 +82,15 @@ def pytest_runtest_makereport(
     """Adds the verdict, the section of the manual and the failing step to the report."""
     report = yield
     if call.excinfo is not None and report.failed:
-        verdict = judge(call.excinfo.value)
-        _note(item, report, _VERDICT, verdict.value)
+        error = call.excinfo.value
+        _note(item, report, _VERDICT, judge(error).value)
         step = getattr(item, "failed_step", None)
         if step is not None:
             report.sections.append(("Failed step", step))
             _note(item, report, "failed step", step)
+        if isinstance(error, _SAYS_IT_ALL):
+            # The way to it through the bench's own code would only hide the sentence.
+            report.longrepr = str(error)
     section = getattr(getattr(item, "function", None), "manual_section", None)
     if section is not None and report.when == "call":
         _note(item, report, "manual section", section)
@@ -84,6 +108,14 @@ def pytest_bdd_step_error(request: pytest.FixtureRequest, step: Any) -> None:
     request.node.failed_step = f"{step.keyword} {step.name}"
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Gives a run that could not judge the device another exit code than one that the device failed."""
+    counts = sum(session.config.stash[_SUMMARY].counts.values(), Counter[Verdict]())
+    if session.exitstatus == pytest.ExitCode.TESTS_FAILED and counts[Verdict.BENCH] and not counts[Verdict.DEVICE]:
+        session.exitstatus = BENCH_FAILED
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Prints the table by feature, and where the evidence is."""
     summary = config.stash[_SUMMARY]
@@ -99,6 +131,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         console.print(table)
     terminalreporter.write_line("")
     terminalreporter.write(capture.get())
+    if folder := config.getoption("--artifacts"):
+        terminalreporter.write_line(f"evidence: {folder}")
 
 
 def _verdict(report: pytest.TestReport) -> Verdict:

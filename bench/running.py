@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,9 +31,19 @@ class Selection:
     expression: str | None = None
 
     def arguments(self) -> list[str]:
-        """The same for pytest. Raises RunRefused for a path that isn't there or holds no scenarios."""
-        chosen = [str(self._checked(Path(path))) for path in self.paths] or [str(ROOT / "features")]
-        return [*chosen, *(["-k", self.expression] if self.expression else [])]
+        """The same for pytest. Raises RunRefused for a path that isn't there or is no feature file."""
+        chosen = [self._checked(Path(path)) for path in self.paths] or [ROOT / "features"]
+        # pytest finds the project's conftest.py by itself only for what lies in the project.
+        inside = {path.is_relative_to(ROOT) for path in chosen}
+        if len(inside) > 1:
+            raise RunRefused(
+                "Features of the bench and features of your own can't be mixed: run them one after the other."
+            )
+        return [
+            *(str(path) for path in chosen),
+            *([] if True in inside else ["-p", "conftest"]),
+            *(["-k", self.expression] if self.expression else []),
+        ]
 
     def _checked(self, path: Path) -> Path:
         path = path if path.exists() else ROOT / path
@@ -65,7 +74,6 @@ def run_tests(extra: Sequence[str]) -> int:
 def _run(arguments: Sequence[str], extra: Sequence[str]) -> int:
     folder = new_run_folder(ROOT / "artifacts")
     folder.mkdir(parents=True, mode=0o700)
-    os.chdir(ROOT)
     code = pytest.main(
         [
             "-q",

@@ -20,6 +20,7 @@ from network.plan import Role, SitePlan
 from node.control import Refusal, command
 
 _POLICIES = Path(__file__).parent / "policies"
+_SETTINGS = Path("/proc/sys/net")
 _LARGEST = 64 * 1024
 
 _BEFORE = """\
@@ -135,10 +136,12 @@ class Firewall:
         self._now = self._first
 
     async def start(self) -> None:
-        """Puts the first policy into force."""
-        # A stateful firewall does not take up connections whose beginning it has not seen; Linux does unless told.
-        Path("/proc/sys/net/netfilter/nf_conntrack_tcp_loose").write_text("0")
+        """Puts the first policy into force, and only then lets anything through at all."""
         self._apply(self._first)
+        # A stateful firewall does not take up connections whose beginning it has not seen; Linux does unless told. The
+        # setting is there once the first rules have loaded the kernel's module.
+        (_SETTINGS / "netfilter/nf_conntrack_tcp_loose").write_text("0")
+        (_SETTINGS / "ipv4/ip_forward").write_text("1")
 
     async def stop(self) -> None:
         """Nothing to do: the rules go with the namespace."""

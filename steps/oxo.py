@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from pathlib import Path
 from typing import Any
 
 from pytest_bdd import given, parsers, then, when
@@ -69,6 +70,12 @@ def known_oxo_with_sets(bench: Bench, story: Story, datatable: list[list[str]]) 
     path = bench.evidence / "sets.csv"
     path.write_text(text.getvalue())
     install(bench, story, {"file": str(path)})
+
+
+@given(parsers.parse('an OXO Connect that Rainbow knows, with the sets of the file "{file}"'))
+def known_oxo_with_file(bench: Bench, story: Story, file: str) -> None:
+    """A PBX whose sets stand in a CSV or TOML file of the tester's own, named from the folder of the command."""
+    install(bench, story, {"file": str(Path(file).absolute())})
 
 
 @given("Rainbow is configured in OMC but not enabled")

@@ -36,8 +36,6 @@ class Wiring:
         inside: dict[Role, IPRoute] = {}
         for node in plan.nodes:
             self.namespaces[node.role] = _new_namespace()
-            if node.role is Role.FIREWALL:
-                Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
             inside[node.role] = IPRoute()
         kernel.setns(home)
         os.close(home)

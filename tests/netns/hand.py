@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from ipaddress import IPv4Address
 from pathlib import Path
+from typing import cast
 
 from pyroute2 import IPRoute
 
@@ -69,9 +70,9 @@ class Hand:
         return self.heard
 
     @command
-    def addresses(self) -> list[str]:
-        with IPRoute() as netlink:
-            return sorted(f"{message.get('address')}/{message['prefixlen']}" for message in netlink.get_addr())
+    async def addresses(self) -> list[str]:
+        # The netlink library runs an event loop of its own, which needs a thread of its own.
+        return await asyncio.to_thread(_addresses)
 
     @command
     def interfaces(self) -> list[str]:
@@ -86,9 +87,8 @@ class Hand:
         return None
 
     @command
-    def add_route(self, network: str, gateway: str) -> None:
-        with IPRoute() as netlink:
-            netlink.route("add", dst=network, gateway=gateway)
+    async def add_route(self, network: str, gateway: str) -> None:
+        await asyncio.to_thread(_add_route, network, gateway)
 
     @command
     def read(self, path: str) -> str:
@@ -226,10 +226,19 @@ class Hand:
         os._exit(status)
 
 
+def _addresses() -> list[str]:
+    with IPRoute() as netlink:
+        return sorted(f"{message.get('address')}/{message['prefixlen']}" for message in netlink.get_addr())
+
+
+def _add_route(network: str, gateway: str) -> None:
+    with IPRoute() as netlink:
+        netlink.route("add", dst=network, gateway=gateway)
+
+
 class _DatagramEcho(asyncio.DatagramProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self._transport = transport
+        self._transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         self._transport.sendto(data, addr)

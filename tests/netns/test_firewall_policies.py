@@ -82,9 +82,10 @@ def test_a_cut_connection_is_not_taken_up_again_by_an_open_firewall(hands: Hands
     assert hands.try_(Role.OXO, HTTPS) == ["passed"]
 
 
-def test_before_the_firewall_has_a_policy_nothing_goes_out(hands: Hands) -> None:
+def test_the_rules_outlive_the_process_that_made_them(hands: Hands) -> None:
+    hands.policy(Policy.load("https-only"))
     hands.site.kill(Role.FIREWALL)
-    assert hands.try_(Role.OXO, HTTPS) == ["passed"], "the rules outlive the process that made them"
+    assert hands.try_(Role.OXO, HTTPS, HTTP) == ["passed", "dropped"]
 
 
 def test_an_own_policy_file(hands: Hands, tmp_path: Path) -> None:

@@ -1,0 +1,144 @@
+"""Time on a site: timers in several nodes, jumps, and when a site has come to rest."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bench.passage import JumpingTime
+from network.fabric import FabricError
+from network.netns.fabric import NetnsSite
+from network.netns.quiet import wait_until_quiet
+from network.plan import Role
+from node.remote import Remote
+from tests.netns.conftest import Hands
+from tests.netns.hand import hand
+
+
+def started(site: NetnsSite, *roles: Role) -> list[Remote]:
+    nodes = [site.start(role, hand()) for role in roles]
+    for node in nodes:
+        node.wait_until_ready()
+    return nodes
+
+
+def test_timers_of_several_nodes_ring_in_the_order_of_their_times(site: NetnsSite) -> None:
+    oxo, pcg = started(site, Role.OXO, Role.PCG)
+    begun = oxo.ask("site_time")
+    oxo.ask("ring", bells={"a": 10, "c": 960, "e": 7200})
+    pcg.ask("ring", bells={"b": 30, "d": 961}, then=5)
+    passage = JumpingTime(site)
+    real = time.monotonic()
+    passage.advance(3600)
+    assert time.monotonic() - real < 10
+    rung = sorted(oxo.ask("bells") + pcg.ask("bells"))
+    assert [name for _, name in rung] == ["a", "b", "b+", "c", "d", "d+"]
+    for (when, _), due in zip(rung, [10, 30, 35, 960, 961, 966], strict=True):
+        assert due <= when - begun < due + 2
+    assert oxo.ask("site_time") - begun == pytest.approx(3600, abs=5)
+    passage.advance(3600)
+    assert oxo.ask("bells")[-1][1] == "e"
+
+
+def test_until_stops_at_what_it_waits_for(site: NetnsSite) -> None:
+    (oxo,) = started(site, Role.OXO)
+    oxo.ask("ring", bells={"early": 10, "late": 1000})
+    passage = JumpingTime(site)
+    assert passage.until(lambda: bool(oxo.ask("bells")), 2000)
+    assert site.offset == pytest.approx(10, abs=2)
+    assert not passage.until(lambda: len(oxo.ask("bells")) > 1, 100)
+    assert site.offset == pytest.approx(110, abs=4)
+
+
+def test_a_node_that_starts_late_has_the_sites_time(site: NetnsSite) -> None:
+    (oxo,) = started(site, Role.OXO)
+    JumpingTime(site).advance(500)
+    (pcg,) = started(site, Role.PCG)
+    assert pcg.ask("offset") == oxo.ask("offset") == site.offset
+    assert 0 <= pcg.ask("site_time") - oxo.ask("site_time") < 5
+
+
+def test_the_next_timer_is_that_of_any_node(site: NetnsSite) -> None:
+    oxo, pcg = started(site, Role.OXO, Role.PCG)
+    assert site.next_timer() is None
+    oxo.ask("ring", bells={"far": 900})
+    pcg.ask("ring", bells={"near": 90})
+    due = site.next_timer()
+    assert due is not None
+    assert 80 < due <= 90
+
+
+def test_time_never_goes_back(site: NetnsSite) -> None:
+    (oxo,) = started(site, Role.OXO)
+    site.jump(100)
+    site.jump(50)
+    assert site.offset == oxo.ask("offset") == 100
+
+
+def test_a_site_at_work_is_waited_for(site: NetnsSite) -> None:
+    (oxo,) = started(site, Role.OXO)
+    oxo.ask("work", seconds=0.3)
+    begun = time.monotonic()
+    assert site.settle(10)
+    assert time.monotonic() - begun >= 0.25
+    assert oxo.ask("outcome", key="work") == "worked"
+
+
+def test_a_site_that_works_on_does_not_come_to_rest(site: NetnsSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    (oxo,) = started(site, Role.OXO)
+    oxo.ask("work", seconds=1.0)
+    assert not site.settle(0.1)
+    monkeypatch.setattr("bench.passage.REST_WITHIN", 0.1)
+    with pytest.raises(FabricError, match="did not come to rest within 0.1 s"):
+        JumpingTime(site).rest()
+
+
+def test_bytes_that_the_kernel_holds_back_are_waited_for(hands: Hands) -> None:
+    hands.nodes[Role.PCG].ask("listen_late", port=9000)
+    hands.site.settle(10)
+    hands.nodes[Role.OXO].ask("send_in_two", host="198.51.100.10", port=9000)
+    assert hands.site.settle(10)
+    assert "".join(hands.nodes[Role.PCG].ask("callers")) == "12"
+
+
+def test_bytes_that_are_lost_on_the_way_are_not_waited_for_for_ever(hands: Hands) -> None:
+    from network.firewall import Policy
+
+    link = hands.connect(Role.OXO, "198.51.100.10", 443)
+    hands.policy(Policy.load("deny-all"), cut=True)
+    hands.nodes[Role.OXO].ask("talk", key=link)
+    assert hands.site.settle(10)
+    assert hands.nodes[Role.OXO].ask("outcome", key=link) == "pending"
+
+
+def test_no_process_at_all_is_quiet() -> None:
+    assert wait_until_quiet(lambda: [], time.monotonic() + 5)
+
+
+def test_a_process_that_has_ended_is_not_quiet_yet() -> None:
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+    assert not wait_until_quiet(lambda: [pid], time.monotonic() + 0.05)
+
+
+def test_this_process_is_not_quiet_while_it_looks() -> None:
+    assert not wait_until_quiet(lambda: [os.getpid()], time.monotonic() + 0.05)
+
+
+@settings(max_examples=50)
+@given(st.lists(st.binary(max_size=200), max_size=5))
+def test_any_table_of_connections_is_read(tmp_path_factory: pytest.TempPathFactory, rows: list[bytes]) -> None:
+    """Nothing in a table makes it hang or crash but a table that no kernel writes."""
+    from network.netns.quiet import _bytes_under_way
+
+    table = tmp_path_factory.mktemp("table") / "tcp"
+    table.write_text("header\n" + "".join(f" 0: 0:0 0:0 01 {len(row):08X}:0 00:0 0{len(row) % 2} x\n" for row in rows))
+    assert _bytes_under_way(table) == any(row and len(row) % 2 == 0 for row in rows)
