@@ -67,6 +67,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> FeatureFil
     return collect_feature(file_path, parent)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_bdd_apply_tag(tag: str, function: Any) -> bool | None:
     """A tag such as `manual-3.5.2.1` says which section of the manual a scenario proves; it selects nothing."""
     if tag.startswith("manual-"):

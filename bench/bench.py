@@ -21,6 +21,7 @@ from node.remote import Remote
 
 PRELOADED = (
     "bench.bench",
+    "dns.rdtypes.IN.A",
     "emulators.oxo.node",
     "emulators.rainbow.node",
     "network.capture",

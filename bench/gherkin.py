@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from pytest_bdd import scenarios
+from pytest_bdd.exceptions import GherkinParseError, NoScenariosFound
 
 
 class FeatureFile(pytest.Module):
@@ -18,9 +19,26 @@ class FeatureFile(pytest.Module):
         # scenarios() puts the tests into the namespace it is called from.
         namespace = vars(module)
         namespace["scenarios"], namespace["path"] = scenarios, str(self.path)
-        exec("scenarios(path)", namespace)
+        try:
+            self._check()
+            exec("scenarios(path)", namespace)
+        except GherkinParseError as error:
+            line = f"line {error.line} ({error.line_content.strip()})"
+            why = " ".join(error.message.split())
+            raise self.CollectError(f"{self.path} is no Gherkin: {line}: {why}") from error
+        except NoScenariosFound as error:
+            raise self.CollectError(f"{self.path} has no scenario in it.") from error
         del namespace["scenarios"], namespace["path"]
         return module
+
+    def _check(self) -> None:
+        """Sees that there is something to parse."""
+        try:
+            lines = self.path.read_text(encoding="utf-8").splitlines()
+        except UnicodeDecodeError as error:
+            raise self.CollectError(f"{self.path} is not UTF-8 text.") from error
+        if all(line.strip() == "" or line.lstrip().startswith("#") for line in lines):
+            raise self.CollectError(f"{self.path} has no feature in it.")
 
 
 def collect_feature(path: Path, parent: pytest.Collector) -> FeatureFile | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +62,8 @@ def run_scenarios(selection: Selection, fabric: str, real_time: bool, extra: Seq
         *selection.arguments(),
         f"--fabric={fabric}",
         *(_PARALLEL if everything and not real_time else ()),
-        *(["--real-time"] if real_time else []),
+        # A wait in real time is as long as the manual has it, so no test's time is bounded then.
+        *(["--real-time", "--timeout=0"] if real_time else []),
     ]
     return _run(arguments, extra)
 
@@ -88,6 +90,8 @@ def _run(arguments: Sequence[str], extra: Sequence[str]) -> int:
         ],
         plugins=[ProgressDisplay()],
     )
+    if code in (pytest.ExitCode.NO_TESTS_COLLECTED, pytest.ExitCode.USAGE_ERROR):
+        shutil.rmtree(folder)
     if code == pytest.ExitCode.NO_TESTS_COLLECTED:
         raise RunRefused("No scenario matches: look at the names in features/, or leave -k out.")
     return BAD_INPUT if code == pytest.ExitCode.USAGE_ERROR else int(code)

@@ -120,8 +120,8 @@ class Session:
         self._connection = connection
         self._stream = stream
         self._keep_alive = keep_alive
-        self._info = disco.Info(identities=(identity,), features=_features(handlers))
-        self._handlers = {disco.INFO: self._disco, ping.TAG: self._pong, **handlers}
+        self._handlers: dict[str, Handler] = {disco.INFO: self._disco, ping.TAG: self._pong, **handlers}
+        self._info = disco.Info(identities=(identity,), features=_features(self._handlers))
         self._pump: asyncio.Task[Ending] | None = None
         self._bound: asyncio.Future[Jid] = loop.create_future()
         self._stream_closed = asyncio.Event()

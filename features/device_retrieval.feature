@@ -8,6 +8,7 @@ Feature: Rainbow retrieves the devices
       Given an OXO Connect with <users> users that Rainbow knows
       When the WSS link is brought up
       Then Rainbow has exactly the sets of the PBX
+      And Rainbow has <users> sets
 
       Examples:
         | users |
@@ -30,6 +31,7 @@ Feature: Rainbow retrieves the devices
         | 101    | <b>&amp;   | "Quoted"  | 8028s  | primary    |
       When the WSS link is brought up
       Then Rainbow has exactly the sets of the PBX
+      And Rainbow has exactly the sets of the list
 
     Scenario: Rainbow asks in small pages
       Given an OXO Connect with 100 users that Rainbow knows
@@ -82,6 +84,16 @@ Feature: Rainbow retrieves the devices
         | renamed |
         | removed |
 
+    Scenario: A set is renamed before anybody has noticed that the link is cut
+      Given an OXO Connect with 10 users that Rainbow knows
+      And the WSS link was brought up
+      And the link has just been cut
+      And a set was renamed
+      And 10 minutes have passed
+      When the link can be made again
+      Then the WSS link comes up again
+      And Rainbow has exactly the sets of the PBX
+
     Scenario: While the link is cut, Rainbow keeps what it has
       Given an OXO Connect with 10 users that Rainbow knows
       And the WSS link was brought up
@@ -103,6 +115,7 @@ Feature: Rainbow retrieves the devices
       When the PBX restarts
       Then the WSS link comes up again
       And Rainbow has exactly the sets of the PBX
+      And Rainbow knows of the set that was added
 
   Rule: Several PBXs do not mix
 

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from network.wire.pcapng import PcapngWriter
-from node.control import command
+from node.control import Refusal, command
 
 FORGED = "forged"
 """The interface under which injected frames stand in the file."""
@@ -72,9 +72,13 @@ class Capture:
     @command
     def inject(self, port: str, frame: str) -> None:
         """Sends a frame (in hex) out of a segment's port, toward the node behind it, and records it as forged."""
+        if port not in self._ports:
+            raise Refusal(f"there is no port {port!r} on this site: choose one of {', '.join(self._ports)}")
         data = bytes.fromhex(frame)
-        self._tap.sendto(data, (port, 0))
+        # What was seen before stands before it in the file.
+        self._drain()
         self._writer.write(self._interfaces.index(FORGED), time.time_ns(), data)
+        self._tap.sendto(data, (port, 0))
 
     def _drain(self) -> None:
         while True:

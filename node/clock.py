@@ -16,6 +16,9 @@ from typing import TypeVarTuple, Unpack
 
 _Arguments = TypeVarTuple("_Arguments")
 
+_FEW = 100
+"""So many timers are not worth looking through for those that are over."""
+
 
 class ClockLoop(asyncio.SelectorEventLoop):
     """An event loop on site time: the machine's monotonic clock plus an offset that only grows.
@@ -29,6 +32,7 @@ class ClockLoop(asyncio.SelectorEventLoop):
         self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
         self._waiting: set[int] = set()
         self._count = 0
+        self._tidy_at = _FEW
         super().__init__()
 
     @property
@@ -58,7 +62,16 @@ class ClockLoop(asyncio.SelectorEventLoop):
         self._waiting.add(ticket)
         handle = super().call_at(when, fire, context=context)
         heapq.heappush(self._timers, (when, ticket, handle))
+        if len(self._timers) > self._tidy_at:
+            self._tidy()
         return handle
+
+    def _tidy(self) -> None:
+        # Where nobody asks for the next timer, as on real time, those that are over would stay for ever.
+        self._timers = [entry for entry in self._timers if entry[1] in self._waiting and not entry[2].cancelled()]
+        self._waiting = {ticket for _, ticket, _ in self._timers}
+        self._tidy_at = max(_FEW, 2 * len(self._timers))
+        heapq.heapify(self._timers)
 
     def next_timer(self) -> float | None:
         """The site time at which the next timer falls due, or None when nothing waits for time to pass."""

@@ -54,19 +54,21 @@ class Control:
         return reader
 
     async def serve(self, reader: asyncio.StreamReader, *targets: object) -> None:
-        """Answers requests with the commands of these objects, until the bench closes its end."""
+        """Answers requests with the commands of these objects, until the bench closes its end.
+
+        Raises ValueError for a line that is too long or is no JSON: the bench sends none.
+        """
         while line := await _line(reader):
             request = json.loads(line)
-            answer = await _answer(targets, request["method"], request.get("params", {}))
-            self._send({"id": request["id"], **answer})
+            self._write(await _answer(targets, request["id"], request["method"], request.get("params", {})))
 
     def event(self, name: str, **details: Any) -> None:
         """Says something unasked."""
-        self._send({"event": name, **details})
+        self._write(_encode({"event": name, **details}))
 
-    def _send(self, message: dict[str, Any]) -> None:
+    def _write(self, line: bytes) -> None:
         if self._writer is not None:
-            self._writer.write(json.dumps(message, default=_plain).encode() + b"\n")
+            self._writer.write(line)
 
 
 async def _line(reader: asyncio.StreamReader) -> bytes:
@@ -77,24 +79,28 @@ async def _line(reader: asyncio.StreamReader) -> bytes:
         return b""
 
 
-async def _answer(targets: tuple[object, ...], name: str, params: dict[str, Any]) -> dict[str, Any]:
+async def _answer(targets: tuple[object, ...], number: int, name: str, params: dict[str, Any]) -> bytes:
     for target in targets:
         method = getattr(target, name, None)
         if callable(method) and getattr(method, "__is_command__", False):
             break
     else:
-        return {"refused": f"there is no command {name!r} here"}
+        return _encode({"id": number, "refused": f"there is no command {name!r} here"})
     try:
         result = method(**params)
         if inspect.isawaitable(result):
             result = await result
+        return _encode({"id": number, "result": result})
     except ValueError as error:
-        return {"refused": str(error)}
+        return _encode({"id": number, "refused": str(error)})
     except Exception:
         # A node serves on after a defect in one command, and the bench is told of it.
         logger.exception("the command %s broke", name)
-        return {"broken": traceback.format_exc()}
-    return {"result": result}
+        return _encode({"id": number, "broken": traceback.format_exc()})
+
+
+def _encode(message: dict[str, Any]) -> bytes:
+    return json.dumps(message, default=_plain).encode() + b"\n"
 
 
 def _plain(value: object) -> object:

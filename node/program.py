@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import logging
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +12,8 @@ from typing import Any, Protocol
 
 from node.clock import ClockLoop
 from node.control import Control, command
+
+logger = logging.getLogger(__name__)
 
 
 class Program(Protocol):
@@ -81,9 +84,15 @@ async def _serve(spec: ProgramSpec, sock: socket.socket, loop: ClockLoop) -> Non
         program = spec.make()
         await program.start()
     except (OSError, ValueError) as error:
-        control.event("failed", reason=str(error))
-        await control.serve(reader, clock)
+        reason = str(error)
+    except Exception as error:
+        # A program that does not exist, or is wrong in itself: the node's log shows where.
+        logger.exception("the program %s cannot start", spec.factory)
+        reason = f"{spec.factory}: {type(error).__name__}: {error}"
+    else:
+        control.event("ready")
+        await control.serve(reader, program, clock)
+        await program.stop()
         return
-    control.event("ready")
-    await control.serve(reader, program, clock)
-    await program.stop()
+    control.event("failed", reason=reason)
+    await control.serve(reader, clock)

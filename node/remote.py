@@ -10,6 +10,9 @@ from typing import Any
 
 from node.control import LINE_LIMIT, Refusal
 
+TAKES_WITHIN = 10.0
+"""Seconds within which a node must have taken a request that does not fit into the socket's buffer."""
+
 
 class NodeError(Exception):
     """A node could not do its part. The fault is the bench's, not the device's.
@@ -44,6 +47,8 @@ class Remote:
     def __init__(self, name: str, sock: socket.socket) -> None:
         self.name = name
         self._sock = sock
+        # A node that no longer reads must not hold the bench up for ever.
+        sock.settimeout(TAKES_WITHIN)
         self._buffer = b""
         self._asked = 0
         self._events: list[dict[str, Any]] = []
@@ -79,11 +84,18 @@ class Remote:
         return self.receive(number, within)
 
     def send(self, method: str, /, **params: Any) -> int:
-        """Sends a request without waiting; the answer is fetched with `receive`."""
+        """Sends a request without waiting; the answer is fetched with `receive`.
+
+        Raises ValueError when it is longer than a node accepts.
+        """
         self._asked += 1
         line = json.dumps({"id": self._asked, "method": method, "params": params}).encode() + b"\n"
+        if len(line) > LINE_LIMIT:
+            raise ValueError(f"a request of {len(line)} bytes is too long for node {self.name} (at most {LINE_LIMIT})")
         try:
             self._sock.sendall(line)
+        except TimeoutError as error:
+            raise NodeSilent(f"node {self.name} does not take what it is asked ({method!r})") from error
         except OSError as error:
             raise NodeGone(f"node {self.name} is gone (while asked for {method!r})") from error
         return self._asked
@@ -141,6 +153,10 @@ class Remote:
                 raise NodeGone(f"node {self.name} is gone")
             self._buffer += data
         line, _, self._buffer = self._buffer.partition(b"\n")
-        message = json.loads(line)
-        assert isinstance(message, dict)
+        try:
+            message = json.loads(line)
+        except ValueError as error:
+            raise NodeBroken(f"node {self.name} said something that is no JSON") from error
+        if not isinstance(message, dict):
+            raise NodeBroken(f"node {self.name} said something that is no JSON object")
         return message

@@ -45,6 +45,23 @@ def exactly_the_sets(bench: Bench, story: Story) -> None:
     bench.expect(lambda: entered(bench) == retrieved(bench, story), "exactly the sets of the PBX", difference)
 
 
+@then(parsers.parse("Rainbow has {number:d} sets"))
+def number_of_sets(bench: Bench, story: Story, number: int) -> None:
+    """As many sets as were entered, whatever the PBX says it has."""
+    there = len(retrieved(bench, story))
+    bench.expect(lambda: there == number, f"{number} sets", lambda: f"Rainbow has {there}")
+
+
+@then("Rainbow has exactly the sets of the list")
+def exactly_the_list(bench: Bench, story: Story) -> None:
+    """Each set as the list has it, whatever the PBX says it has."""
+    rank = [one.value for one in Rank]
+    there = [
+        (number, first, last, family, rank[place]) for _, number, first, last, family, place in retrieved(bench, story)
+    ]
+    bench.expect(lambda: sorted(there) == sorted(story.listed), f"{story.listed}", lambda: f"Rainbow has {there}")
+
+
 @then("secondary sets have the number of their primary set")
 def secondaries_share(bench: Bench, story: Story) -> None:
     """Each secondary's number is that of a primary, and there are secondaries."""

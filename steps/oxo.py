@@ -69,6 +69,7 @@ def known_oxo_with_sets(bench: Bench, story: Story, datatable: list[list[str]]) 
     csv.writer(text).writerows([[name.replace(" ", "_") for name in datatable[0]], *datatable[1:]])
     path = bench.evidence / "sets.csv"
     path.write_text(text.getvalue())
+    story.listed = [tuple(row) for row in datatable[1:]]
     install(bench, story, {"file": str(path)})
 
 

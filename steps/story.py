@@ -32,6 +32,8 @@ class Story:
     """What OMC said when it refused a value."""
     changed_set: PhoneSet | None = None
     """The set that was added, renamed or removed, as it is now, or was before it was removed."""
+    listed: list[tuple[str, ...]] = field(default_factory=list)
+    """The sets of a list that was written by hand: number, first name, last name, family and rank."""
 
 
 @pytest.fixture

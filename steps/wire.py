@@ -173,16 +173,8 @@ def silent(bench: Bench, number: int, unit: str) -> None:
 def gives_up(bench: Bench, story: Story, minutes: int) -> None:
     """The PBX closes or resets its side of the connection, or begins anew, though nobody told it to."""
 
-    def given_up() -> bool:
-        attempts = bench.wire.attempts()
-        # A FIN behind bytes that nobody acknowledges stays in the kernel; then a new attempt shows that the old link is
-        # given up.
-        return any(attempt.time >= story.since for attempt in attempts) or any(
-            close.by is End.CLIENT and close.time >= story.since for attempt in attempts for close in attempt.closes
-        )
-
     bench.expect(
-        given_up,
+        lambda: given_up(bench, story.since),
         "the PBX ends its connection",
         lambda: f"the wire shows {len(bench.wire.attempts())} connections, none ended by the PBX since",
         minutes * 60.0,
@@ -190,17 +182,35 @@ def gives_up(bench: Bench, story: Story, minutes: int) -> None:
     assert minutes * 60.0 >= PING_TIMEOUT
 
 
-@given("the link was cut")
-@when("the link is cut")
-def cut_link(bench: Bench, story: Story) -> None:
-    """The firewall forgets the connection and lets no new one out; the PBX has given up and Rainbow knows."""
+def given_up(bench: Bench, since: float) -> bool:
+    """Whether the PBX has ended its connection, or begun anew, since then."""
+    attempts = bench.wire.attempts()
+    # A FIN behind bytes that nobody acknowledges stays in the kernel; then a new attempt, or the DNS query that begins
+    # one, shows that the old link is given up.
+    return (
+        any(attempt.time >= since for attempt in attempts)
+        or bool(bench.wire.names_asked(since))
+        or any(close.by is End.CLIENT and close.time >= since for attempt in attempts for close in attempt.closes)
+    )
+
+
+@given("the link has just been cut")
+def cut_link_now(bench: Bench, story: Story) -> None:
+    """The firewall forgets the connection and lets no new one out, which nobody has noticed yet."""
     bench.time.rest()
     story.since = bench.wire.now()
     bench.set_policy(Policy.load("deny-all"), cut=True)
+
+
+@given("the link was cut")
+@when("the link is cut")
+def cut_link(bench: Bench, story: Story) -> None:
+    """The firewall forgets the connection and lets no new one out; both ends have given the link up."""
+    cut_link_now(bench, story)
     bench.expect(
-        lambda: not bench.rainbow.pbx(story.pbx_id).connected,
-        "the link given up by Rainbow",
-        lambda: "Rainbow still has it",
+        lambda: not bench.rainbow.pbx(story.pbx_id).connected and given_up(bench, story.since),
+        "the link given up by Rainbow and by the PBX",
+        lambda: "one of them still has it",
         2 * PING_TIMEOUT,
     )
 

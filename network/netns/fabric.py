@@ -42,26 +42,36 @@ class NetnsFabric:
         try:
             messages.receive(self._sock)
         except (EOFError, OSError) as error:
+            self.close()
             raise FabricError("The parent of the sandboxes ended before it was ready.") from error
 
     def build(self, plan: SitePlan, evidence: Path) -> NetnsSite:
         """See Fabric."""
         sock, theirs = messages.pair()
         capture, capture_theirs = socket.socketpair()
-        with theirs, capture_theirs:
+        with contextlib.ExitStack() as unless_built:
+            unless_built.enter_context(sock)
+            unless_built.enter_context(capture)
+            with theirs, capture_theirs:
+                try:
+                    messages.send(self._sock, Build(plan, evidence), [theirs.fileno(), capture_theirs.fileno()])
+                except OSError as error:
+                    raise FabricError("The parent of the sandboxes is gone.") from error
             try:
-                messages.send(self._sock, Build(plan, evidence), [theirs.fileno(), capture_theirs.fileno()])
-            except OSError as error:
-                raise FabricError("The parent of the sandboxes is gone.") from error
-        try:
-            answer, _ = messages.receive(sock)
-        except (EOFError, OSError) as error:
-            raise FabricError(
-                f"The sandbox ended while it was built; {evidence / 'sandbox.log'} may say why."
-            ) from error
-        if isinstance(answer, Failed):
-            raise FabricError(answer.why)
-        return NetnsSite(plan, evidence, sock, Remote(CAPTURE, capture))
+                answer, _ = messages.receive(sock)
+            except (EOFError, OSError) as error:
+                raise FabricError(
+                    f"The sandbox ended while it was built; {evidence / 'sandbox.log'} may say why."
+                ) from error
+            if isinstance(answer, Failed):
+                raise FabricError(answer.why)
+            remote = Remote(CAPTURE, capture)
+            try:
+                remote.wait_until_ready()
+            except NodeError as error:
+                raise FabricError(f"No capture can be written to {evidence}: {error}.") from error
+            unless_built.pop_all()
+        return NetnsSite(plan, evidence, sock, remote)
 
     def close(self) -> None:
         """See Fabric."""
@@ -79,13 +89,15 @@ class NetnsSite:
         self._capture = capture
         self._nodes: dict[Role, Remote] = {}
         self._offset = 0.0
-        self._capture.wait_until_ready()
 
     def start(self, role: Role, spec: ProgramSpec) -> Remote:
         """See Site."""
         ours, theirs = socket.socketpair()
-        with theirs:
-            self._ask(Start(role, spec, self._offset), [theirs.fileno()])
+        with contextlib.ExitStack() as unless_started:
+            unless_started.enter_context(ours)
+            with theirs:
+                self._ask(Start(role, spec, self._offset), [theirs.fileno()])
+            unless_started.pop_all()
         self._nodes[role] = Remote(role.value, ours)
         return self._nodes[role]
 

@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from pyroute2.netlink.exceptions import NetlinkError
+
 from network.netns import kernel, messages
 from network.netns.quiet import wait_until_quiet
 from network.netns.wiring import Wiring
@@ -101,6 +103,10 @@ def own(request: Build, sock: socket.socket, capture: socket.socket) -> NoReturn
         capture.close()
         os.waitpid(first, 0)
         os._exit(0)
+    _be_process_1(request, sock, capture)
+
+
+def _be_process_1(request: Build, sock: socket.socket, capture: socket.socket) -> NoReturn:
     kernel.die_with_parent(0)
     kernel.set_name("oxobench-site")
     try:
@@ -125,7 +131,7 @@ class Sandbox:
         self._isolate_files()
         try:
             self._wiring = Wiring(request.plan)
-        except OSError as error:
+        except (OSError, NetlinkError) as error:
             messages.send(sock, Failed(f"The site's network could not be built: {error}."))
             raise
         spec = ProgramSpec(
@@ -174,10 +180,14 @@ class Sandbox:
         self, name: str, role: Role | None, control: socket.socket, main: Callable[[], None], keep: int | None = None
     ) -> None:
         pid = os.fork()
-        if pid:
-            self._pids[name] = pid
-            control.close()
-            return
+        if pid == 0:
+            self._be_node(name, role, control, main, keep)
+        self._pids[name] = pid
+        control.close()
+
+    def _be_node(
+        self, name: str, role: Role | None, control: socket.socket, main: Callable[[], None], keep: int | None
+    ) -> NoReturn:
         status = 1
         try:
             signal.set_wakeup_fd(-1)

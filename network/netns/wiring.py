@@ -11,7 +11,6 @@ from pyroute2 import IPRoute
 from network.netns import kernel
 from network.plan import Link, Node, Role, SitePlan, port_name
 
-
 _AT_ONCE = {"quickack": 1}
 """Has a node acknowledge what it receives at once: a delayed acknowledgement keeps the whole site from coming to rest for
 up to 200 ms, each time."""

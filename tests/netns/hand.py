@@ -119,6 +119,11 @@ class Hand:
         self._tasks[key] = asyncio.create_task(work)
 
     @command
+    def ring_out(self, after: float, host: str, port: int) -> None:
+        """Begins to connect after some seconds."""
+        asyncio.get_running_loop().call_later(after, self.begin, "late", "tcp", host, port)
+
+    @command
     def outcome(self, key: str) -> str:
         task = self._tasks[key]
         return task.result() if task.done() else "pending"
