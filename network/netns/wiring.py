@@ -12,8 +12,8 @@ from network.netns import kernel
 from network.plan import Link, Node, Role, SitePlan, port_name
 
 _AT_ONCE = {"quickack": 1}
-"""Has a node acknowledge what it receives at once: a delayed acknowledgement keeps the whole site from coming to rest for
-up to 200 ms, each time."""
+"""Has a node acknowledge at once what it receives: a delayed acknowledgement keeps a site from coming to rest for up to
+200 ms, each time."""
 
 
 class Wiring:

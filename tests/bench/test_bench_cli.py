@@ -1,0 +1,130 @@
+"""The command line: what it runs, what it refuses, and the progress that it shows."""
+
+from __future__ import annotations
+
+import shutil
+import stat
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from bench.cli import main
+from bench.progress import ProgressDisplay
+from bench.running import RunRefused, Selection
+
+ROOT = Path(__file__).parents[2]
+FEATURE = """
+Feature: Own
+  Scenario: All is well
+    Given the firewall is permissive
+  Scenario: Something is not
+    Given an OXO Connect that Rainbow knows
+    Then every attempt of the PBX goes to port 443
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["run", "nowhere.feature"], "There is no feature file or folder 'nowhere.feature'"),
+        (["run", "README.md"], "README.md is not a feature file"),
+        (["run", "features", "/tmp"], "can't be mixed"),
+    ],
+)
+def test_what_cannot_be_run_is_refused_in_one_sentence(
+    arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert sentence in said
+    assert said.startswith("oxobench: ")
+    assert said.count("\n") == 1
+
+
+def test_an_unknown_option(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["run", "--fabric", "tin cans"])
+    assert ended.value.code == 2
+    assert "tin cans" in capsys.readouterr().err
+
+
+def test_a_selection_of_scenarios(tmp_path: Path) -> None:
+    assert Selection().arguments() == [str(ROOT / "features")]
+    named = Selection(["features/link_loss.feature"], "reset").arguments()
+    assert named == [str(ROOT / "features/link_loss.feature"), "-k", "reset"]
+    (tmp_path / "own.feature").write_text(FEATURE)
+    assert Selection([str(tmp_path / "own.feature")]).arguments()[1:] == ["-p", "conftest"]
+    with pytest.raises(RunRefused):
+        Selection([str(tmp_path / "other.feature")]).arguments()
+
+
+@dataclass
+class Ended:
+    """A run of the command line that has ended, with the folder of its evidence."""
+
+    code: int
+    out: str
+    err: str
+    evidence: Path
+
+
+@pytest.fixture
+def run() -> Iterator[Callable[..., Ended]]:
+    """Runs the command line; what it leaves in the artifacts goes with the test."""
+    folders: list[Path] = []
+
+    def run(*arguments: str) -> Ended:
+        command = [sys.executable, "-m", "bench.cli", *arguments]
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            out, err = process.communicate(timeout=100)
+        # The folder of a run has the number of its process in its name.
+        (folder,) = (ROOT / "artifacts").glob(f"*-{process.pid}")
+        folders.append(folder)
+        return Ended(process.returncode, out, err, folder)
+
+    yield run
+    for folder in folders:
+        shutil.rmtree(folder)
+
+
+def test_a_run_shows_its_progress_and_keeps_its_evidence(
+    run: Callable[..., Ended], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    (tmp_path / "own.feature").write_text(FEATURE)
+    done = run("run", str(tmp_path / "own.feature"), "--", "--color=no")
+    assert done.code == 1
+    assert f"evidence: {done.evidence}" in done.out
+    assert "own" in done.err
+    assert "1 failed" in done.err
+    assert stat.S_IMODE(done.evidence.stat().st_mode) == 0o700
+    assert (done.evidence / "junit.xml").exists()
+
+
+def test_no_scenario_of_that_name(run: Callable[..., Ended]) -> None:
+    done = run("run", "-k", "no_scenario_has_this_name", "features/link_loss.feature")
+    assert done.code == 2
+    assert "No scenario matches" in done.err
+    assert "Traceback" not in done.err
+
+
+def test_a_long_wait_is_shown_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    display = ProgressDisplay()
+    display.waiting(0.5, 1)
+    display.waiting(10, 960)
+    display.waiting(960, 960)
+    display.pytest_sessionfinish()
+    monkeypatch.delenv("FORCE_COLOR")
+    silent = ProgressDisplay()
+    silent.waiting(10, 960)
+    silent.pytest_sessionfinish()
+    assert capsys.readouterr().out == ""
