@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 import pkgutil
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,11 @@ from bench.pki import Pki
 from bench.progress import DISPLAY
 from network.fabric import Fabric
 from network.netns.fabric import NetnsFabric
+
+# scapy keeps a cache and settings in its user's home as soon as it is imported; with the environment they are no one's
+# business but the bench's.
+for _name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
+    os.environ[_name] = str(Path(sys.prefix) / "home")
 
 # In the order in which they import each other: pytest wants to rewrite a module's assertions before its first import.
 pytest_plugins = [

@@ -7,6 +7,7 @@ that made it dies.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import select
@@ -220,10 +221,11 @@ class Sandbox:
         return list(self._pids.values())
 
     def _reap(self) -> None:
-        for name, pid in list(self._pids.items()):
-            ended, _ = os.waitpid(pid, os.WNOHANG)
-            if ended:
-                del self._pids[name]
+        # Orphans too, such as what a node had started when it was killed: they become children of process 1.
+        names = {pid: name for name, pid in self._pids.items()}
+        with contextlib.suppress(ChildProcessError):
+            while ended := os.waitpid(-1, os.WNOHANG)[0]:
+                self._pids.pop(names.get(ended, ""), None)
 
     def _isolate_files(self) -> None:
         kernel.make_mounts_private()

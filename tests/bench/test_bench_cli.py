@@ -66,12 +66,12 @@ def test_a_selection_of_scenarios(tmp_path: Path) -> None:
 
 @dataclass
 class Ended:
-    """A run of the command line that has ended, with the folder of its evidence."""
+    """A run of the command line that has ended, with the folder of its evidence, if it has one."""
 
     code: int
     out: str
     err: str
-    evidence: Path
+    evidence: list[Path]
 
 
 @pytest.fixture
@@ -84,9 +84,9 @@ def run() -> Iterator[Callable[..., Ended]]:
         with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
             out, err = process.communicate(timeout=100)
         # The folder of a run has the number of its process in its name.
-        (folder,) = (ROOT / "artifacts").glob(f"*-{process.pid}")
-        folders.append(folder)
-        return Ended(process.returncode, out, err, folder)
+        made = list((ROOT / "artifacts").glob(f"*-{process.pid}"))
+        folders.extend(made)
+        return Ended(process.returncode, out, err, made)
 
     yield run
     for folder in folders:
@@ -100,11 +100,12 @@ def test_a_run_shows_its_progress_and_keeps_its_evidence(
     (tmp_path / "own.feature").write_text(FEATURE)
     done = run("run", str(tmp_path / "own.feature"), "--", "--color=no")
     assert done.code == 1
-    assert f"evidence: {done.evidence}" in done.out
+    (evidence,) = done.evidence
+    assert f"evidence: {evidence}" in done.out
     assert "own" in done.err
     assert "1 failed" in done.err
-    assert stat.S_IMODE(done.evidence.stat().st_mode) == 0o700
-    assert (done.evidence / "junit.xml").exists()
+    assert stat.S_IMODE(evidence.stat().st_mode) == 0o700
+    assert (evidence / "junit.xml").exists()
 
 
 def test_no_scenario_of_that_name(run: Callable[..., Ended]) -> None:
@@ -112,6 +113,7 @@ def test_no_scenario_of_that_name(run: Callable[..., Ended]) -> None:
     assert done.code == 2
     assert "No scenario matches" in done.err
     assert "Traceback" not in done.err
+    assert not done.evidence
 
 
 def test_a_long_wait_is_shown_on_a_terminal(
