@@ -34,15 +34,10 @@ class Selection:
     def arguments(self) -> list[str]:
         """The same for pytest. Raises RunRefused for a path that isn't there or is no feature file."""
         chosen = [self._checked(Path(path)) for path in self.paths] or [ROOT / "features"]
-        # pytest finds the project's conftest.py by itself only for what lies in the project.
-        inside = {path.is_relative_to(ROOT) for path in chosen}
-        if len(inside) > 1:
-            raise RunRefused(
-                "Features of the bench and features of your own can't be mixed: run them one after the other."
-            )
         return [
             *(str(path) for path in chosen),
-            *([] if True in inside else ["-p", "conftest"]),
+            # pytest finds the project's conftest.py by itself only for what lies in the project.
+            *("--noconftest", "-p", "conftest"),
             *(["-k", self.expression] if self.expression else []),
         ]
 

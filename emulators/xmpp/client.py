@@ -42,7 +42,8 @@ class ClientStream(Stream):
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         super().__init__(limits)
-        account = Jid(username, domain, resource)
+        # SCRAM prepares the name by SASLprep, which may leave nothing of it or something that is no name.
+        account = Jid(prepared(username, "user name"), domain, resource)
         prepared(password)
         self._domain = account.domain
         self._username = username

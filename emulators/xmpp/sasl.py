@@ -62,14 +62,17 @@ class Credential:
         prepared(self.password)
 
 
-def prepared(password: str) -> str:
-    """The password in the form in which it is compared (SASLprep, RFC 4013). Raises ValueError, without showing it."""
+def prepared(text: str, what: str = "password") -> str:
+    """A password or user name in the form in which it is compared (SASLprep, RFC 4013).
+
+    Raises ValueError, without showing the text.
+    """
     try:
-        form = str(saslprep(password))
+        form = str(saslprep(text))
     except ScramException:
-        raise ValueError("the password holds a character that a password must not hold") from None
+        raise ValueError(f"the {what} holds a character that a {what} must not hold") from None
     if not form or "\0" in form:
-        raise ValueError("the password must not be empty")
+        raise ValueError(f"the {what} must not be empty")
     return form
 
 

@@ -32,7 +32,6 @@ Feature: Own
     [
         (["run", "nowhere.feature"], "There is no feature file or folder 'nowhere.feature'"),
         (["run", "README.md"], "README.md is not a feature file"),
-        (["run", "features", "/tmp"], "can't be mixed"),
     ],
 )
 def test_what_cannot_be_run_is_refused_in_one_sentence(
@@ -55,11 +54,12 @@ def test_an_unknown_option(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_selection_of_scenarios(tmp_path: Path) -> None:
-    assert Selection().arguments() == [str(ROOT / "features")]
+    assert Selection().arguments()[0] == str(ROOT / "features")
     named = Selection(["features/link_loss.feature"], "reset").arguments()
-    assert named == [str(ROOT / "features/link_loss.feature"), "-k", "reset"]
+    assert named[0] == str(ROOT / "features/link_loss.feature")
+    assert named[-2:] == ["-k", "reset"]
     (tmp_path / "own.feature").write_text(FEATURE)
-    assert Selection([str(tmp_path / "own.feature")]).arguments()[1:] == ["-p", "conftest"]
+    assert Selection([str(tmp_path / "own.feature")]).arguments()[0] == str(tmp_path / "own.feature")
     with pytest.raises(RunRefused):
         Selection([str(tmp_path / "other.feature")]).arguments()
 

@@ -39,7 +39,7 @@ def run_pytest(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [
             *(sys.executable, "-m", "pytest", "-c", str(ROOT / "pytest.ini"), f"--rootdir={ROOT}"),
-            *(f"--confcutdir={ROOT}", "-p", "conftest", "-q", *arguments),
+            *(f"--confcutdir={ROOT}", "--noconftest", "-p", "conftest", "-q", *arguments),
         ],
         cwd=ROOT,
         capture_output=True,

@@ -186,7 +186,7 @@ def test_what_the_readme_shows_runs(tmp_path: Path) -> None:
         "      | sets.toml |",
     ]
     (tmp_path / "reader.feature").write_text("\n".join(feature), encoding="utf-8")
-    options = ["-q", "-c", str(ROOT / "pytest.ini"), f"--rootdir={ROOT}", "-p", "conftest"]
+    options = ["-q", "-c", str(ROOT / "pytest.ini"), f"--rootdir={ROOT}", "--noconftest", "-p", "conftest"]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *options, f"--artifacts={tmp_path / 'evidence'}", "reader.feature"],
         cwd=tmp_path,

@@ -246,10 +246,11 @@ def test_a_text_that_xml_cannot_carry_is_refused_and_harms_nothing() -> None:
 @pytest.mark.parametrize(
     ("username", "password", "domain", "resource"),
     [("", "p", "d", None), ("a b", "p", "d", None), ("a", "", "d", None), ("a", "p", "", None), ("a", "p", "d", ""),
-     ("a", "\u0378", "d", None), ("a", "\xad", "d", None)],
+     ("a", "\u0378", "d", None), ("a", "\xad", "d", None),
+     ("\xad", "p", "d", None), ("\xaf", "p", "d", None)],
 )  # fmt: skip
 def test_settings_that_make_no_sense(username: str, password: str, domain: str, resource: str | None) -> None:
-    with pytest.raises(ValueError, match="address|password"):
+    with pytest.raises(ValueError, match="address|password|user name"):
         ClientStream(domain, username, password, tls=True, resource=resource)
 
 
