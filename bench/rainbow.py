@@ -6,9 +6,10 @@ import secrets
 from dataclasses import dataclass
 from typing import Any
 
+from emulators.faults import FaultKind
 from emulators.pbxagent.devices import Device
-from emulators.rainbow.faults import FaultKind
-from emulators.rainbow.pbx import CodeKind, LifeCycle, PbxRecord, PortalState, SessionRecord
+from emulators.rainbow.pbx import CodeKind, LifeCycle, PbxRecord, PortalState
+from emulators.sessionrecord import SessionRecord
 from node.remote import Remote
 
 

@@ -368,5 +368,5 @@ def next_link_same(bench: Bench, story: Story) -> None:
             and all(line.has_credentials for line in lines)
         ),
         "a login with the final password through the proxy, with its account",
-        lambda: f"login with the {record.sessions[-1].logged_in_with.value}, {len(lines)} requests to the proxy",
+        lambda: f"login with the {record.sessions[-1].logged_in_with}, {len(lines)} requests to the proxy",
     )

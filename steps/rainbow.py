@@ -6,7 +6,7 @@ from pytest_bdd import given, parsers, then, when
 
 from bench.bench import Bench
 from bench.pki import CertificateKind
-from emulators.rainbow.faults import FaultKind
+from emulators.faults import FaultKind
 from emulators.rainbow.pbx import CodeKind, LifeCycle, PbxRecord
 from network.plan import Role
 from steps.story import Story
@@ -181,7 +181,7 @@ def logged_in_with(bench: Bench, story: Story, what: str) -> None:
     bench.expect(
         lambda: record(bench, story).sessions[-1].logged_in_with is wanted,
         f"a login with the {what}",
-        lambda: f"the PBX logged in with the {record(bench, story).sessions[-1].logged_in_with.value}",
+        lambda: f"the PBX logged in with the {record(bench, story).sessions[-1].logged_in_with}",
     )
 
 

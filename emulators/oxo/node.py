@@ -7,19 +7,28 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
 from emulators.oxo.catalogue import Catalogue
 from emulators.oxo.ccctrla import CCCtrlA
+from emulators.oxo.cloudconnect import ConnectionAgent, VpnAgent, WithoutVpn
 from emulators.oxo.flash import Flash, Power
+from emulators.oxo.history import History, HistoryEvent
 from emulators.oxo.mmc import Key, MmcSession
-from emulators.oxo.omc import OmcSession, Page, Value
-from emulators.oxo.parameters import AgentParameters
+from emulators.oxo.omc import CONNECTION_STATUS, HISTORY, OmcSession, Page, Readings, Value
+from emulators.oxo.parameters import AgentParameters, ConnectionParameters
 from emulators.oxo.phoneset import PhoneSet, Rank
-from emulators.oxo.settings import DnsSettings, LanSettings, RainbowSettings, Settings, WebProxySettings
+from emulators.oxo.settings import (
+    CloudConnectSettings,
+    DnsSettings,
+    LanSettings,
+    RainbowSettings,
+    Settings,
+    WebProxySettings,
+)
 from emulators.oxo.store import SettingsStore
 from node.control import command
 
@@ -29,6 +38,7 @@ OK = "OK"
 CANCEL = "Cancel"
 _SECTIONS: dict[str, Any] = {
     "rainbow": RainbowSettings,
+    "cloud_connect": CloudConnectSettings,
     "web_proxy": WebProxySettings,
     "dns": DnsSettings,
     "lan": LanSettings,
@@ -67,6 +77,7 @@ class Oxo:
     """
 
     Agent: ClassVar[type[CCCtrlA]] = CCCtrlA
+    CloudConnect: ClassVar[type[ConnectionAgent]] = ConnectionAgent
     Memory: ClassVar[type[Flash]] = Flash
     Storage: ClassVar[type[SettingsStore]] = SettingsStore
     Omc: ClassVar[type[OmcSession]] = OmcSession
@@ -79,13 +90,15 @@ class Oxo:
         settings: Mapping[str, Any] | None = None,
         catalogue: Mapping[str, Any] | None = None,
         parameters: Mapping[str, Any] | None = None,
+        cloud_connect_parameters: Mapping[str, Any] | None = None,
         cold_keeps_rainbow: bool = True,
     ) -> None:
         """Raises ValueError for settings, a catalogue or parameters that cannot be.
 
         `ca` is the trusted certification authorities in PEM. `settings` and `catalogue` are for the first start:
-        sections of Settings, fields of CatalogueSpec. `parameters` are those of AgentParameters. Whether a cold reset
-        keeps Rainbow's settings is not public [?].
+        sections of Settings, fields of CatalogueSpec. `parameters` are those of AgentParameters,
+        `cloud_connect_parameters` those of ConnectionParameters. Whether a cold reset keeps Rainbow's settings is not
+        public [?].
         """
         self._power = Power(_die)
         self._flash = self.Memory(Path(folder), self._power)
@@ -93,32 +106,51 @@ class Oxo:
         self._first_settings = _settings(settings or {})
         self._catalogue_spec = _catalogue_spec(catalogue or {})
         self._parameters = AgentParameters.read(parameters or {})
+        self._connection_parameters = ConnectionParameters.read(cloud_connect_parameters or {})
         self._cold_keeps_rainbow = cold_keeps_rainbow
         self._store = self.Storage(self._flash)
         self._catalogue = self._load_catalogue()
-        self._agent: CCCtrlA | None = None
-        self._life: asyncio.Task[None] | None = None
+        self._history = History(self._flash)
+        self._agents: tuple[CCCtrlA, ConnectionAgent] | None = None
+        self._lives: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Powers up. Raises ValueError when the flash is damaged."""
         logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="oxo: %(message)s")
         logging.getLogger("emulators").setLevel(logging.INFO)
         self._store.load()
-        self._agent = self.Agent(self._store, self._catalogue, self._ca, self._parameters)
-        self._life = asyncio.create_task(self._agent.run())
-        self._life.add_done_callback(_report)
+        self._history.events()
+        self._agents = (
+            self.Agent(self._store, self._catalogue, self._ca, self._parameters),
+            self.CloudConnect(self._store, self._history, self._make_vpn, self._ca, self._connection_parameters),
+        )
+        self._lives = {asyncio.create_task(agent.run()) for agent in self._agents}
+        for life in self._lives:
+            life.add_done_callback(_report)
 
     async def stop(self) -> None:
-        """Powers down in order: the link is closed first."""
-        if self._life is not None:
-            self._life.cancel()
-            await asyncio.wait({self._life})
+        """Powers down in order: the links and the VPN tunnel are closed first."""
+        for life in self._lives:
+            life.cancel()
+        if self._lives:
+            await asyncio.wait(self._lives)
 
     @command
     def display(self) -> Display:
         """What the PBX shows of its link to Rainbow."""
-        agent = self._running()
+        agent, _ = self._running()
         return Display(agent.status, sorted(agent.channels))
+
+    @command
+    def cloud_connect_status(self) -> str:
+        """What the PBX shows of its link to the connection service."""
+        _, connection = self._running()
+        return connection.status
+
+    @command
+    def history(self) -> list[HistoryEvent]:
+        """The PBX's history, the latest event last."""
+        return self._history.events()
 
     @command
     def omc_page(self, page: str) -> dict[str, Value]:
@@ -143,7 +175,7 @@ class Oxo:
     @command
     def mmc(self, password: str, keys: Sequence[str]) -> list[list[str]]:
         """An administrator session at a phone: what it shows after the password and OK, and after each key."""
-        session = self.Mmc(self._store, self._running().settings_changed)
+        session = self.Mmc(self._store, self._settings_changed())
         session.type(password)
         shown = []
         for key in (Key.OK, *keys):
@@ -200,22 +232,44 @@ class Oxo:
         made.save(self._flash)
         return made
 
-    def _running(self) -> CCCtrlA:
-        if self._agent is None or self._life is None:
+    def _make_vpn(self, on_lost: Callable[[], None]) -> VpnAgent:
+        """The VPN agent of this PBX."""
+        return WithoutVpn(on_lost)
+
+    def _running(self) -> tuple[CCCtrlA, ConnectionAgent]:
+        if self._agents is None:
             raise ValueError("the PBX is not powered up")
-        if self._life.done():
-            self._life.result()
-        return self._agent
+        for life in self._lives:
+            if life.done():
+                life.result()
+        return self._agents
+
+    def _settings_changed(self) -> Callable[[Settings, Settings], None]:
+        """What tells both agents of what was saved."""
+        agents = self._running()
+
+        def tell(old: Settings, new: Settings) -> None:
+            for agent in agents:
+                agent.settings_changed(old, new)
+
+        return tell
 
     def _omc(self) -> OmcSession:
-        agent = self._running()
-        return self.Omc(self._store, agent.settings_changed, lambda: agent.status)
+        agent, connection = self._running()
+        readings: dict[Page, Readings] = {
+            Page.RAINBOW: lambda: {CONNECTION_STATUS: agent.status},
+            Page.CLOUD_CONNECT: lambda: {
+                CONNECTION_STATUS: connection.status,
+                HISTORY: "\n".join(map(str, self._history.events())),
+            },
+        }
+        return self.Omc(self._store, self._settings_changed(), readings)
 
 
 def _report(life: asyncio.Task[None]) -> None:
-    """The agent's life only ends with the PBX, unless there is a defect."""
+    """An agent's life only ends with the PBX, unless there is a defect."""
     if not life.cancelled() and (error := life.exception()) is not None:
-        log.critical("the agent ended by a defect", exc_info=error)
+        log.critical("an agent ended by a defect", exc_info=error)
 
 
 def _die() -> NoReturn:

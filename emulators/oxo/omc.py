@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
 from emulators.oxo.fields import FieldRefused
@@ -15,7 +16,10 @@ STARS = "********"
 """What stands for a secret that is set; its length says nothing."""
 
 CONNECTION_STATUS = "Connection status"
-"""The read-only line of the page Cloud > Rainbow."""
+"""The read-only line of the pages Cloud > Rainbow and Cloud > Cloud Connect Operation."""
+
+HISTORY = "History"
+"""The read-only lines of the page Cloud > Cloud Connect Operation: one event a line, the latest last."""
 
 Value = str | int | bool
 """What a field holds: text, a port number, or whether a box is checked."""
@@ -25,6 +29,7 @@ class Page(StrEnum):
     """The pages, by their place in OMC's menu."""
 
     RAINBOW = "Cloud > Rainbow"
+    CLOUD_CONNECT = "Cloud > Cloud Connect Operation"
     WEB_PROXY = "Hardware and Limits > LAN / IP Configuration > Web proxy"
     DNS = "Hardware and Limits > LAN / IP Configuration > DNS"
     LAN = "Hardware and Limits > LAN / IP Configuration > LAN/IP"
@@ -52,6 +57,15 @@ _SECTIONS: Mapping[Page, _Section] = {
             Field.ACTIVATION_CODE: "activation_code",
         },
     ),
+    Page.CLOUD_CONNECT: _Section(
+        "cloud_connect",
+        {
+            Field.CLOUD_CONNECT_ENABLED: "enabled",
+            Field.CONNECTION_SERVICE: "service",
+            Field.ACTIVATION_ACCOUNT: "account",
+            Field.ACTIVATION_PASSWORD: "one_time_password",
+        },
+    ),
     Page.WEB_PROXY: _Section(
         "web_proxy",
         {
@@ -67,25 +81,30 @@ _SECTIONS: Mapping[Page, _Section] = {
     ),
 }
 
-_SECRETS = frozenset({Field.ACTIVATION_CODE, Field.PROXY_PASSWORD})
+_SECRETS = frozenset({Field.ACTIVATION_CODE, Field.ACTIVATION_PASSWORD, Field.PROXY_PASSWORD})
+_NEEDED_WHEN = {Page.RAINBOW: "Rainbow", Page.CLOUD_CONNECT: "Cloud Connect"}
+"""The pages of a link that can be enabled, and the link's name."""
+
+Readings = Callable[[], Mapping[str, str]]
+"""Gives the read-only lines of a page: each one's name and text."""
 
 
 class OmcSession:
     """One installer at OMC, on at most one page at a time.
 
-    `changed` is told the settings before and after each commit that changed something. `connection_status` gives the
-    text that the Rainbow page shows, such as "Connected with final password".
+    `changed` is told the settings before and after each commit that changed something. `readings` gives the read-only
+    lines that a page has, such as the connection status "Connected with final password".
     """
 
     def __init__(
         self,
         store: SettingsStore,
         changed: Callable[[Settings, Settings], None] = lambda old, new: None,
-        connection_status: Callable[[], str] = lambda: "",
+        readings: Mapping[Page, Readings] = MappingProxyType({}),
     ) -> None:
         self._store = store
         self._changed = changed
-        self._connection_status = connection_status
+        self._readings = readings
         self._page: Page | None = None
         self._opened = Settings()
         self._edited: dict[Field, Value] = {}
@@ -111,9 +130,7 @@ class OmcSession:
         for field, attribute in section.fields.items():
             value: Value = self._edited.get(field, getattr(stored, attribute))
             shown[field.value] = (STARS if value else "") if field in _SECRETS else value
-        if page is Page.RAINBOW:
-            shown[CONNECTION_STATUS] = self._connection_status()
-        return shown
+        return {**shown, **self._read_only(page)}
 
     def set(self, field: str, value: Value) -> None:
         """Types a value into a field of the open page, or checks its box; what it is worth shows on OK.
@@ -125,7 +142,7 @@ class OmcSession:
             if known == field:
                 self._edited[known] = value
                 return
-        if page is Page.RAINBOW and field == CONNECTION_STATUS:
+        if field in self._read_only(page):
             raise OmcRefused(f"{field}: is shown only and cannot be edited")
         raise OmcRefused(f"the page {page} has no field {field!r}; it has: {', '.join(section.fields)}")
 
@@ -153,15 +170,19 @@ class OmcSession:
             raise OmcRefused("no page of OMC is open")
         return self._page, _SECTIONS[self._page]
 
+    def _read_only(self, page: Page) -> Mapping[str, str]:
+        return self._readings[page]() if page in self._readings else {}
+
     def _commit(self, settings: Settings) -> Settings:
         page, section = self._section()
         edits: dict[str, Any] = {section.fields[field]: value for field, value in self._edited.items()}
-        edited = replace(getattr(settings, section.name), **edits)
-        if page is not Page.RAINBOW:
-            return replace(settings, **{section.name: edited})
-        if edited.enabled and (missing := edited.missing()):
-            raise FieldRefused(missing[0], "must be configured when Rainbow is enabled")
-        return replace(settings, rainbow=settings.rainbow.committed(edited))
+        before = getattr(settings, section.name)
+        edited = replace(before, **edits)
+        if page in _NEEDED_WHEN:
+            edited = before.committed(edited)
+            if edited.enabled and (missing := edited.missing()):
+                raise FieldRefused(missing[0], f"must be configured when {_NEEDED_WHEN[page]} is enabled")
+        return replace(settings, **{section.name: edited})
 
     def _close(self) -> None:
         self._page = None

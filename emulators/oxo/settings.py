@@ -1,4 +1,4 @@
-"""What the PBX is configured with, as far as its link to Rainbow needs it. A value that exists is a valid one.
+"""What the PBX is configured with, as far as its links to the cloud need it. A value that exists is a valid one.
 
 Making any of these dataclasses checks every value and stores it in one form (host names in small letters, and so on);
 a bad value raises FieldRefused with the field's name as OMC shows it. Empty text means: not configured.
@@ -14,6 +14,8 @@ from emulators.oxo import fields
 from emulators.oxo.fields import FieldRefused
 
 DEFAULT_DOMAIN = "openrainbow.com"
+DEFAULT_CONNECTION_SERVICE = "connection.cloudconnect.example"
+"""Where Cloud Connect's connection service is: the real name is not public, so it is a setting."""
 DEFAULT_ADMINISTRATOR_PASSWORD = "kilo1987"
 """The bench's default for the administrator session; the PBX's own is not in the manual, so it is a setting."""
 
@@ -27,6 +29,10 @@ class Field(StrEnum):
     DOMAIN = "Domain"
     PBX_ID = "PBX ID"
     ACTIVATION_CODE = "Activation code"
+    CLOUD_CONNECT_ENABLED = "Cloud Connect enabled"
+    CONNECTION_SERVICE = "Connection service"
+    ACTIVATION_ACCOUNT = "Activation account"
+    ACTIVATION_PASSWORD = "Activation password"
     PROXY_HOST = "Host name or address"
     PROXY_PORT = "Port"
     PROXY_ACCOUNT = "Account"
@@ -87,6 +93,51 @@ class RainbowSettings:
             edited.activation_code,
         )
         return replace(edited, final_password=self.final_password if same else "")
+
+
+@dataclass(frozen=True)
+class CloudConnectSettings:
+    """OMC's page Cloud > Cloud Connect Operation, and the final credentials, which the CCI sends and OMC never shows.
+
+    `account` and `one_time_password` are for the activation; `service` is the host name of the connection service.
+    """
+
+    enabled: bool = False
+    service: str = DEFAULT_CONNECTION_SERVICE
+    account: str = ""
+    one_time_password: str = field(default="", repr=False)
+    final_account: str = ""
+    final_password: str = field(default="", repr=False)
+
+    def __post_init__(self) -> None:
+        _store(self, "enabled", fields.switch(Field.CLOUD_CONNECT_ENABLED, self.enabled))
+        _store(self, "service", fields.host_name(Field.CONNECTION_SERVICE, self.service))
+        _store(self, "account", fields.account(Field.ACTIVATION_ACCOUNT, self.account))
+        fields.text(Field.ACTIVATION_PASSWORD, self.one_time_password)
+        fields.text("Final account", self.final_account)
+        fields.text("Final password", self.final_password, limit=fields.SECRET_LIMIT)
+
+    @property
+    def activation(self) -> tuple[str, str, str]:
+        """What another activation begins with when it is another."""
+        return self.service, self.account, self.one_time_password
+
+    def missing(self) -> list[Field]:
+        """The parameters without which there can be no connection. Final credentials stand in for those of OMC."""
+        if self.final_account:
+            return []
+        needed = {Field.ACTIVATION_ACCOUNT: self.account, Field.ACTIVATION_PASSWORD: self.one_time_password}
+        return [name for name, value in needed.items() if not value]
+
+    def committed(self, edited: CloudConnectSettings) -> CloudConnectSettings:
+        """These settings after OMC has committed `edited`.
+
+        Another service, account or one-time password begins a new activation, so it discards the final credentials
+        [?]; the same values again, or enabling and disabling, discard nothing.
+        """
+        if self.activation != edited.activation:
+            return replace(edited, final_account="", final_password="")
+        return replace(edited, final_account=self.final_account, final_password=self.final_password)
 
 
 @dataclass(frozen=True)
@@ -155,6 +206,7 @@ class Settings:
     """Everything the PBX is configured with."""
 
     rainbow: RainbowSettings = RainbowSettings()
+    cloud_connect: CloudConnectSettings = field(default=CloudConnectSettings(), kw_only=True)
     web_proxy: WebProxySettings = WebProxySettings()
     dns: DnsSettings = DnsSettings()
     lan: LanSettings = LanSettings()
@@ -170,4 +222,10 @@ class Settings:
         Whether Rainbow's settings count as Cloud Connect data is not public, hence `keep_rainbow`.
         """
         rainbow = self.rainbow if keep_rainbow else RainbowSettings()
-        return Settings(rainbow=rainbow, web_proxy=self.web_proxy, dns=self.dns, lan=self.lan)
+        return Settings(
+            rainbow=rainbow,
+            cloud_connect=self.cloud_connect,
+            web_proxy=self.web_proxy,
+            dns=self.dns,
+            lan=self.lan,
+        )

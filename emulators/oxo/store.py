@@ -8,7 +8,14 @@ from typing import Any
 
 from emulators.oxo.fields import FieldRefused
 from emulators.oxo.flash import Flash, FlashDamaged
-from emulators.oxo.settings import DnsSettings, LanSettings, RainbowSettings, Settings, WebProxySettings
+from emulators.oxo.settings import (
+    CloudConnectSettings,
+    DnsSettings,
+    LanSettings,
+    RainbowSettings,
+    Settings,
+    WebProxySettings,
+)
 
 _NAME = "settings"
 _VERSION = 1
@@ -59,6 +66,7 @@ def _settings(document: Mapping[str, Any]) -> Settings:
     _keys("the file", document, {"version"} | {field.name for field in dataclasses.fields(Settings)})
     return Settings(
         rainbow=RainbowSettings(**_section(document, "rainbow", RainbowSettings)),
+        cloud_connect=CloudConnectSettings(**_section(document, "cloud_connect", CloudConnectSettings)),
         web_proxy=WebProxySettings(**_section(document, "web_proxy", WebProxySettings)),
         dns=DnsSettings(**_section(document, "dns", DnsSettings)),
         lan=LanSettings(**_section(document, "lan", LanSettings)),

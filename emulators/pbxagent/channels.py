@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from emulators.pbxagent.payload import PayloadRefused, local_name, text
+from emulators.payload import PayloadRefused, local_name, text
 from emulators.xmpp.element import Element
 
 NAMESPACE = "urn:oxobench:channel:1"

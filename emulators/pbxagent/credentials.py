@@ -5,7 +5,7 @@ Sent by iq set. The empty result is the acknowledgement: it says that the PBX ha
 
 from __future__ import annotations
 
-from emulators.pbxagent.payload import PayloadRefused, expect
+from emulators.payload import PayloadRefused, expect
 from emulators.xmpp.element import Element
 
 NAMESPACE = "urn:oxobench:credentials:1"

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from emulators.pbxagent.payload import PayloadRefused, expect, number, text
+from emulators.payload import PayloadRefused, expect, number, text
 from emulators.xmpp.element import Element
 from emulators.xmpp.paging import Page, PageRequest
 

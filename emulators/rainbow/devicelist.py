@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from emulators.payload import PayloadRefused
 from emulators.pbxagent.devices import Device, DeviceChanges, DevicesPage, DevicesQuery
-from emulators.pbxagent.payload import PayloadRefused
 from emulators.session import Session
 from emulators.xmpp.paging import PageRequest
 from emulators.xmpp.stanza import Condition, StanzaError

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import logging
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from emulators.doornode import DoorNode
 from emulators.pbxagent.channels import Channel, Move
-from emulators.rainbow.faults import Fault, FaultKind
 from emulators.rainbow.gateway import Gateway
 from emulators.rainbow.link import Link
 from emulators.rainbow.parameters import GatewayParameters
@@ -17,7 +15,7 @@ from emulators.session import SessionEnded
 from node.control import command
 
 
-class Rainbow:
+class Rainbow(DoorNode):
     """A PCG and the PBXs it knows. Commands that need the network only begin it; `pbx` shows what came of it."""
 
     def __init__(
@@ -33,21 +31,7 @@ class Rainbow:
         self._gateway = Gateway(address, port, domains, certificate, GatewayParameters.read(parameters or {}))
         for pbx_id, code in (pbxs or {}).items():
             self._gateway.create(pbx_id, code)
-
-    async def start(self) -> None:
-        """Listens. Raises ValueError when it cannot."""
-        logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="pcg: %(message)s")
-        logging.getLogger("emulators").setLevel(logging.INFO)
-        await self._gateway.start()
-
-    async def stop(self) -> None:
-        """Ends all sessions in order."""
-        await self._gateway.stop()
-
-    @command
-    def port(self) -> int:
-        """The TCP port it listens on."""
-        return self._gateway.port
+        super().__init__("pcg", self._gateway)
 
     @command
     def pbx(self, pbx_id: str) -> PbxRecord:
@@ -77,12 +61,7 @@ class Rainbow:
     @command
     def drop(self, pbx_id: str, code: int = 1001, abort: bool = False) -> None:
         """Ends a PBX's session: in order with a WebSocket close code, or with `abort` by a TCP reset."""
-        link = self._gateway.link(pbx_id)
-        if abort:
-            link.session.abort("dropped by command", reset=True)
-        else:
-            Fault(FaultKind.CLOSE, code)
-            self._gateway.spawn(link.session.close(code, "dropped by command"))
+        self._gateway.drop(self._gateway.pbx(pbx_id).id, code, abort=abort)
 
     @command
     def open_channel(self, pbx_id: str, channel: str) -> None:
@@ -95,40 +74,9 @@ class Rainbow:
         self._gateway.spawn(_move(self._gateway.link(pbx_id), Move.CLOSE, Channel(channel)))
 
     @command
-    async def restart(self) -> None:
-        """Ends all sessions in order and listens again; the PBXs stay known."""
-        await self._gateway.stop()
-        await self._gateway.start()
-
-    @command
-    def add_domain(self, domain: str) -> None:
-        """Stands for one more Rainbow domain from now on."""
-        self._gateway.serve_domain(domain)
-
-    @command
     def page_size(self, size: int) -> None:
         """From the next session on asks for that many devices at once."""
         self._gateway.set_page_size(size)
-
-    @command
-    def certificate(self, pem: str) -> None:
-        """New connections get this certificate: chain and key in PEM."""
-        self._gateway.use_certificate(pem)
-
-    @command
-    async def fault_set(self, kind: str, value: int | None = None) -> None:
-        """Puts a fault on, in place of the one before; see FaultKind."""
-        await self._gateway.set_fault(Fault(FaultKind(kind), value))
-
-    @command
-    async def fault_clear(self) -> None:
-        """Takes the fault off; what it has silenced stays silent until the other side gives up."""
-        await self._gateway.set_fault(None)
-
-    @command
-    def fault(self) -> Fault | None:
-        """The fault that is on."""
-        return self._gateway.fault
 
 
 async def _move(link: Link, move: Move, channel: Channel) -> None:

@@ -12,10 +12,8 @@ from emulators.pbxagent.devices import Device
 from emulators.pbxagent.identity import pbx_id, user_name
 from emulators.rainbow.devicelist import DeviceList
 from emulators.session import Ending
+from emulators.sessionrecord import SessionRecord, remember
 from emulators.xmpp.sasl import Credential
-
-HISTORY_LIMIT = 1000
-"""How many sessions of a PBX are remembered, the latest ones."""
 
 
 class LifeCycle(StrEnum):
@@ -47,21 +45,6 @@ _VALID_CODES = {
     LifeCycle.ACTIVATING: (CodeKind.PRIVATE_CODE, CodeKind.ACTIVATION_CODE),
     LifeCycle.ACTIVATED: (CodeKind.PRIVATE_CODE,),
 }
-
-
-@dataclass
-class SessionRecord:
-    """One session of a PBX. Times are site time in seconds; a session that is open has no `ended`."""
-
-    began: float
-    remote: str
-    logged_in_with: CodeKind
-    replaced_another: bool
-    """Whether the PBX still had a session when this one began."""
-    ended: float | None = None
-    ended_by: str | None = None
-    close_code: int | None = None
-    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -129,11 +112,10 @@ class Pbx:
 
     def session_began(self, record: SessionRecord) -> None:
         """It has logged in. With the private code that counts as its acknowledgement."""
-        self.sessions.append(record)
-        del self.sessions[:-HISTORY_LIMIT]
+        remember(self.sessions, record)
         self.channels = {Channel.XMPP: True}
         self.recovering = self.ever_connected = True
-        if record.logged_in_with is CodeKind.PRIVATE_CODE:
+        if record.logged_in_with == CodeKind.PRIVATE_CODE:
             self.life_cycle = LifeCycle.ACTIVATED
         elif self.life_cycle is LifeCycle.CREATED:
             self.life_cycle = LifeCycle.ACTIVATING
@@ -141,10 +123,7 @@ class Pbx:
 
     def session_ended(self, record: SessionRecord, at: float, ending: Ending) -> None:
         """A session is over. What is known of the devices is kept."""
-        record.ended = at
-        record.ended_by = ending.by.value
-        record.close_code = ending.code
-        record.why = ending.why
+        record.end(at, ending)
         if record is self.sessions[-1]:
             self.channels = {}
             self.recovering = False

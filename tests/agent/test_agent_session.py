@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from emulators.faults import Fault, FaultKind
 from emulators.oxo.catalogue import Catalogue
 from emulators.oxo.ccctrla import CCCtrlA
 from emulators.oxo.flash import Flash
@@ -13,7 +14,6 @@ from emulators.oxo.phoneset import PhoneSet
 from emulators.oxo.store import SettingsStore
 from emulators.pbxagent.channels import Channel, Move
 from emulators.pbxagent.devices import DevicesPage
-from emulators.rainbow.faults import Fault, FaultKind
 from emulators.rainbow.parameters import GatewayParameters
 from emulators.rainbow.pbx import LifeCycle, PortalState
 from emulators.session import Ending, Session

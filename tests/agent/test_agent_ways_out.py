@@ -13,10 +13,10 @@ import dns.message
 import dns.rcode
 import pytest
 
+from emulators.faults import Fault, FaultKind
 from emulators.oxo.failure import LinkFailure
 from emulators.oxo.resolver import Resolver
 from emulators.oxo.settings import DnsSettings, Settings, WebProxySettings
-from emulators.rainbow.faults import Fault, FaultKind
 from emulators.rainbow.gateway import Gateway
 from tests.agent.rig import (
     DOMAIN,

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from emulators.payload import PayloadRefused
 from emulators.pbxagent import credentials, identity
 from emulators.pbxagent.channels import Channel, ChannelRequest, Move
 from emulators.pbxagent.devices import (
@@ -20,7 +21,6 @@ from emulators.pbxagent.devices import (
     DevicesQuery,
     DeviceType,
 )
-from emulators.pbxagent.payload import PayloadRefused
 from emulators.xmpp.element import Element, parse, serialize
 from emulators.xmpp.paging import Page, PageRequest
 from emulators.xmpp.stanza import StanzaError

@@ -15,7 +15,9 @@ from pathlib import Path
 import pytest
 
 from bench.cli import cli
-from emulators.oxo.parameters import AgentParameters
+from emulators.cci.parameters import ServiceParameters
+from emulators.doorparameters import DoorParameters
+from emulators.oxo.parameters import AgentParameters, ConnectionParameters, LinkParameters
 from emulators.rainbow.parameters import GatewayParameters
 from network.firewall import policy_names
 from steps.proxy import MODES
@@ -143,10 +145,15 @@ def test_every_mode_of_the_proxy_is_listed_in_the_readme() -> None:
 
 @pytest.mark.parametrize(
     ("title", "kind"),
-    [("Parameters of the agent", AgentParameters), ("Parameters of the PCG", GatewayParameters)],
+    [
+        ("Parameters of the agent", AgentParameters),
+        ("Parameters of the connection agent", ConnectionParameters),
+        ("Parameters of the PCG", GatewayParameters),
+        ("Parameters of the connection service", ServiceParameters),
+    ],
 )
 def test_every_parameter_is_listed_with_its_default(
-    title: str, kind: type[AgentParameters] | type[GatewayParameters]
+    title: str, kind: type[LinkParameters] | type[DoorParameters]
 ) -> None:
     section = _section(_text(ROOT / "docs" / "facts.md"), title)
     listed = dict(re.findall(r"^\| `(\w+)` \| ([^|]+) \|", section, re.MULTILINE))

@@ -12,15 +12,20 @@ from hypothesis import strategies as st
 
 from emulators.oxo.fields import FieldRefused
 from emulators.oxo.flash import Flash, FlashFailed, Power, PowerCut
-from emulators.oxo.omc import CONNECTION_STATUS, STARS, OmcRefused, OmcSession, Page, Value
-from emulators.oxo.settings import Field, LanSettings, RainbowSettings, Settings, WebProxySettings
+from emulators.oxo.omc import CONNECTION_STATUS, HISTORY, STARS, OmcRefused, OmcSession, Page, Value
+from emulators.oxo.settings import CloudConnectSettings, Field, LanSettings, RainbowSettings, Settings, WebProxySettings
 from emulators.oxo.store import SettingsStore
 
 PBX_ID = "PBX1a2b-3c4d-5e6f-7081-92a3-b4c5-d6e7-f809"
 CONFIGURED = Settings(
     rainbow=RainbowSettings(False, "openrainbow.com", PBX_ID, "4711", "final"),
     web_proxy=WebProxySettings("proxy.example", 3128, "oxo", "hush"),
+    cloud_connect=CloudConnectSettings(False, "cci.example", "customer-1", "once", "final-1", "for good"),
 )
+READINGS = {
+    Page.RAINBOW: lambda: {CONNECTION_STATUS: "Not connected"},
+    Page.CLOUD_CONNECT: lambda: {CONNECTION_STATUS: "Disabled", HISTORY: "100 s: unexpected close"},
+}
 
 
 class Site:
@@ -30,7 +35,7 @@ class Site:
         self.store = SettingsStore(Flash(folder, power))
         self.store.save(CONFIGURED)
         self.heard: list[tuple[Settings, Settings]] = []
-        self.omc = OmcSession(self.store, lambda old, new: self.heard.append((old, new)), lambda: "Not connected")
+        self.omc = OmcSession(self.store, lambda old, new: self.heard.append((old, new)), READINGS)
 
 
 @pytest.fixture
@@ -60,6 +65,15 @@ def test_a_page_shows_its_fields_with_secrets_as_stars(site: Site) -> None:
     site.omc.set("Password", "")
     assert site.omc.show()["Password"] == ""
     site.omc.cancel()
+    assert site.omc.open(Page.CLOUD_CONNECT) == {
+        "Cloud Connect enabled": False,
+        "Connection service": "cci.example",
+        "Activation account": "customer-1",
+        "Activation password": STARS,
+        CONNECTION_STATUS: "Disabled",
+        HISTORY: "100 s: unexpected close",
+    }
+    site.omc.cancel()
     assert site.omc.open(Page.DNS) == {"Primary": "", "Secondary": ""}
     site.omc.cancel()
     assert set(site.omc.open(Page.LAN)) == {"IP address", "Subnet mask", "Default gateway"}
@@ -70,7 +84,7 @@ def test_every_field_is_on_one_page(site: Site) -> None:
     for page in Page:
         shown += site.omc.open(page)
         site.omc.cancel()
-    assert sorted(shown) == sorted([*Field, CONNECTION_STATUS])
+    assert sorted(shown) == sorted([*Field, CONNECTION_STATUS, CONNECTION_STATUS, HISTORY])
 
 
 def test_ok_commits_the_whole_page_and_tells(site: Site) -> None:
@@ -230,3 +244,26 @@ def test_arbitrary_values_are_committed_or_refused(page: Page, edits: list[tuple
         else:
             assert set(changed) <= {field for field, _ in edits}
             assert bool(changed) == (site.store.load() != CONFIGURED)
+
+
+def test_enabling_cloud_connect_needs_an_activation_or_final_credentials(site: Site) -> None:
+    assert commit(site, {"Cloud Connect enabled": True}) == [Field.CLOUD_CONNECT_ENABLED]
+    assert commit(site, {"Cloud Connect enabled": False, "Activation password": "once"}) != []
+    assert site.store.load().cloud_connect == CONFIGURED.cloud_connect
+    commit(site, {"Activation password": "another"})
+    assert site.store.load().cloud_connect == CloudConnectSettings(False, "cci.example", "customer-1", "another")
+    commit(site, {"Activation password": ""})
+    with pytest.raises(FieldRefused, match="Activation password: must be configured when Cloud Connect is enabled"):
+        commit(site, {"Cloud Connect enabled": True})
+    assert not site.store.load().cloud_connect.enabled
+    site.omc.cancel()
+    site.omc.open(Page.CLOUD_CONNECT)
+    with pytest.raises(OmcRefused, match="History: is shown only"):
+        site.omc.set(HISTORY, "")
+
+
+def commit(site: Site, values: dict[str, Value]) -> list[Field]:
+    site.omc.open(Page.CLOUD_CONNECT)
+    for field, value in values.items():
+        site.omc.set(field, value)
+    return site.omc.ok()

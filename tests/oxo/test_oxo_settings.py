@@ -14,7 +14,14 @@ from hypothesis import strategies as st
 
 from emulators.oxo.fields import FieldRefused
 from emulators.oxo.flash import Flash, FlashDamaged, Power, PowerCut
-from emulators.oxo.settings import DnsSettings, LanSettings, RainbowSettings, Settings, WebProxySettings
+from emulators.oxo.settings import (
+    CloudConnectSettings,
+    DnsSettings,
+    LanSettings,
+    RainbowSettings,
+    Settings,
+    WebProxySettings,
+)
 from emulators.oxo.store import SettingsStore
 
 PBX_ID = "PBX1a2b-3c4d-5e6f-7081-92a3-b4c5-d6e7-f809"
@@ -24,6 +31,7 @@ CONFIGURED = Settings(
     dns=DnsSettings("198.51.100.53", "198.51.100.54"),
     lan=LanSettings("192.168.92.246", "255.255.255.0", "192.168.92.1"),
     administrator_password="admin-secret",
+    cloud_connect=CloudConnectSettings(True, "cci.example", "customer-1", "once-secret", "final-1", "last-secret"),
 )
 
 labels = st.from_regex(r"[a-zA-Z0-9]([a-zA-Z0-9-]{0,20}[a-zA-Z0-9])?", fullmatch=True)
@@ -48,6 +56,15 @@ def lans(draw: st.DrawFn) -> LanSettings:
 all_settings = st.builds(
     Settings,
     rainbow=st.builds(RainbowSettings, st.booleans(), domains, pbx_ids, st.just("") | codes, texts),
+    cloud_connect=st.builds(
+        CloudConnectSettings,
+        st.booleans(),
+        domains,
+        texts.map(lambda text: text.replace(":", ".")),
+        texts,
+        texts,
+        texts,
+    ),
     web_proxy=st.builds(
         WebProxySettings,
         st.just("") | domains | machines,
@@ -133,6 +150,12 @@ RAINBOW_REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"final_password": "x" * 1025}, "Final password"),
 ]
 OTHERS_REFUSED: list[tuple[type[Any], dict[str, Any], str]] = [
+    (CloudConnectSettings, {"enabled": "yes"}, "Cloud Connect enabled"),
+    (CloudConnectSettings, {"service": ""}, "Connection service"),
+    (CloudConnectSettings, {"account": "a:b"}, "Activation account"),
+    (CloudConnectSettings, {"one_time_password": "x" * 129}, "Activation password"),
+    (CloudConnectSettings, {"final_account": "a\n"}, "Final account"),
+    (CloudConnectSettings, {"final_password": "x" * 1025}, "Final password"),
     (WebProxySettings, {"host": "proxy_1"}, "Host name or address"),
     (WebProxySettings, {"host": "300.1.2.3"}, "Host name or address"),
     (WebProxySettings, {"host": "http://proxy"}, "Host name or address"),
@@ -223,6 +246,7 @@ def test_a_cold_reset_keeps_network_settings() -> None:
     assert kept == replace(CONFIGURED, administrator_password=Settings().administrator_password)
     forgotten = CONFIGURED.after_cold_reset(keep_rainbow=False)
     assert forgotten == replace(kept, rainbow=RainbowSettings())
+    assert forgotten.cloud_connect == CONFIGURED.cloud_connect
 
 
 def document() -> dict[str, Any]:

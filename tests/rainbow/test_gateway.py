@@ -10,9 +10,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Data, Subprotocol
 
+from emulators.faults import Fault, FaultKind
 from emulators.pbxagent.devices import Device, DeviceChanges
 from emulators.rainbow.devicelist import DeviceList
-from emulators.rainbow.faults import Fault, FaultKind
 from emulators.rainbow.gateway import Gateway
 from emulators.rainbow.node import Rainbow
 from emulators.rainbow.parameters import GatewayParameters
@@ -283,7 +283,7 @@ def test_pbxs_are_known_once_and_by_their_id() -> None:
         gateway.pbx(OTHER_ID)
     with pytest.raises(ValueError, match="is not a PBX ID"):
         gateway.create("PBX1", CODE)
-    with pytest.raises(ValueError, match="at least one Rainbow domain"):
+    with pytest.raises(ValueError, match="the PCG needs at least one domain"):
         Gateway("127.0.0.1", 0, [], certificate())
 
 

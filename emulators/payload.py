@@ -1,4 +1,4 @@
-"""How the payloads of this package are read: strictly, since they come from the network."""
+"""How the payloads of requests are read: strictly, since they come from the network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What can be made wrong with the PCG on purpose. Wrong certificates are not among it: they are just certificates."""
+"""What can be made wrong on purpose with a service in the cloud: the PCG, or the connection service.
+
+Wrong certificates are not among it: they are just certificates.
+"""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""The infrastructure of Cloud Connect (CCI): the connection service and the VPN gateway."""
