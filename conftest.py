@@ -37,6 +37,8 @@ pytest_plugins = [
     "steps.proxy",
     "steps.wire",
     "steps.oxo",
+    "steps.cloud_connect",
+    "steps.vpn",
 ]
 
 _FABRICS: dict[str, Callable[[Sequence[str]], Fabric]] = {"netns": NetnsFabric}

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bench.cloud import VPN_ACCOUNT, VPN_GATEWAY, ConnectionService, VpnGateway
 from bench.dut import Dut, EmulatedModel, EmulatedOxo
 from bench.passage import JumpingTime, NotSeen, Passage, RealTime
 from bench.pki import CertificateKind, Pki, certificate_pem, signing_pem
 from bench.rainbow import Rainbow
 from bench.wire import Wire
 from emulators.oxo.parameters import AgentParameters
+from emulators.oxo.settings import DEFAULT_CONNECTION_SERVICE
 from network.fabric import Fabric, Site
 from network.firewall import Policy, addresses_for_policies
 from network.plan import DEFAULT_PLAN, Role, SitePlan
@@ -22,6 +25,8 @@ from node.remote import Remote
 PRELOADED = (
     "bench.bench",
     "dns.rdtypes.IN.A",
+    "emulators.cci.node",
+    "emulators.cci.vpnnode",
     "emulators.oxo.node",
     "emulators.rainbow.node",
     "network.capture",
@@ -57,6 +62,8 @@ class Bench:
         self.plan: SitePlan = DEFAULT_PLAN
         self.options = options
         self.evidence = evidence
+        self.vpn_password = secrets.token_urlsafe(12)
+        """What the VPN gateway and the requests for connections agree on."""
         self.pki = pki
         self._zone = {
             f"agent.{DEFAULT_DOMAIN}": str(self.plan.address(Role.PCG)),
@@ -72,6 +79,46 @@ class Bench:
             self.site.close()
             raise
         self._oxo: Dut | None = None
+        self._cci: ConnectionService | None = None
+        self._vpn: VpnGateway | None = None
+
+    @property
+    def cci(self) -> ConnectionService:
+        """The CCI's connection service, which starts when it is first asked for."""
+        if self._cci is None:
+            node = self._start_node(
+                Role.CCI,
+                ProgramSpec(
+                    "emulators.cci.node:ConnectionService",
+                    {
+                        "address": str(self.plan.address(Role.CCI)),
+                        "domains": [DEFAULT_CONNECTION_SERVICE],
+                        "certificate": self.pki.certificate(CertificateKind.RIGHT, DEFAULT_CONNECTION_SERVICE),
+                    },
+                ),
+            )
+            self.add_name(DEFAULT_CONNECTION_SERVICE, Role.CCI)
+            self._cci = ConnectionService(node)
+        return self._cci
+
+    @property
+    def vpn(self) -> VpnGateway:
+        """The VPN gateway, which starts when it is first asked for."""
+        if self._vpn is None:
+            node = self._start_node(
+                Role.VPN,
+                ProgramSpec(
+                    "emulators.cci.vpnnode:VpnGateway",
+                    {
+                        "folder": "/run/oxobench/vpn",
+                        "certificate": self.pki.certificate(CertificateKind.RIGHT, VPN_GATEWAY),
+                        "accounts": {VPN_ACCOUNT: self.vpn_password},
+                    },
+                ),
+            )
+            self.add_name(VPN_GATEWAY, Role.VPN)
+            self._vpn = VpnGateway(node)
+        return self._vpn
 
     @property
     def oxo(self) -> Dut:
@@ -85,8 +132,11 @@ class Bench:
         """After how many seconds the PBX gives an attempt up that nothing answers: a parameter, not a fact."""
         return AgentParameters.read(self.options.parameters).attempt_timeout
 
-    def plug_in_oxo(self, catalogue: Mapping[str, Any]) -> Dut:
-        """Puts an emulated OXO Connect with these sets on the LAN, and waits until it has started."""
+    def plug_in_oxo(self, catalogue: Mapping[str, Any], vpn: Mapping[str, Any] | None = None) -> Dut:
+        """Puts an emulated OXO Connect with these sets on the LAN, and waits until it has started.
+
+        `vpn` overrides how it holds a VPN tunnel.
+        """
         model = EmulatedModel(
             self.options.oxo,
             catalogue,
@@ -94,6 +144,7 @@ class Bench:
             # The CA of an inspecting proxy counts as trusted too: whether an inspecting proxy can be got to work
             # depends on that, and a site may have had it installed.
             certificate_pem(self.pki.ale) + certificate_pem(self.pki.proxy),
+            vpn or {},
         )
         oxo = EmulatedOxo(self.site, model)
         oxo.ready()
@@ -125,6 +176,12 @@ class Bench:
     def close(self) -> None:
         """Stops everything, completes the evidence and takes the site away."""
         self.site.close()
+
+    def _start_node(self, role: Role, spec: ProgramSpec) -> Remote:
+        node = self.site.start(role, spec)
+        node.wait_until_ready()
+        self.nodes[role] = node
+        return node
 
     def _start_nodes(self) -> dict[Role, Remote]:
         policy = Policy.load("permissive")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from emulators.oxo.omc import Page
@@ -46,13 +46,16 @@ class Dut(Protocol):
         """Opens an administrator session on a set, presses keys, returns the display after the last one."""
 
     def restart(self) -> None:
-        """A warm restart, which is also what a power cycle does."""
+        """A warm restart, as from OMC: the PBX ends what it does in order. One without power starts."""
 
     def cold_reset(self) -> None:
         """A cold restart: the configuration returns to its defaults, but not what a cold restart keeps."""
 
     def cut_power(self) -> None:
         """Takes the power away at once; `restart` brings it back."""
+
+    def vpn_log(self) -> str:
+        """What stands in the VPN agent's own log."""
 
     def lose_power_at_next_write(self, after: int) -> None:
         """Has the power fail in the middle of the next write to the PBX's flash, after that many bytes."""
@@ -82,13 +85,14 @@ class EmulatedModel:
 
     `program` is its class as `module:Class`, so that a deliberately wrong one can take the right one's place;
     `catalogue` says how its sets come about; `parameters` override the agent's defaults; `trusted_pem` are the
-    certificates of the authorities that it trusts.
+    certificates of the authorities that it trusts; `vpn` overrides how it holds a VPN tunnel.
     """
 
     program: str
     catalogue: Mapping[str, Any]
     parameters: Mapping[str, Any]
     trusted_pem: str
+    vpn: Mapping[str, Any] = field(default_factory=dict)
 
 
 class EmulatedOxo:
@@ -96,6 +100,7 @@ class EmulatedOxo:
 
     def __init__(self, site: Site, model: EmulatedModel) -> None:
         self._site = site
+        self._vpn_log = site.evidence / "vpn-agent.log"
         self._spec = ProgramSpec(
             model.program,
             {
@@ -104,6 +109,7 @@ class EmulatedOxo:
                 "catalogue": dict(model.catalogue),
                 "parameters": dict(model.parameters),
                 "ca": model.trusted_pem,
+                "vpn": {"folder": "/run/oxobench/oxo-vpn", "log": str(self._vpn_log), **model.vpn},
             },
         )
         self._node = self._start()
@@ -131,7 +137,7 @@ class EmulatedOxo:
 
     def restart(self) -> None:
         """See Dut."""
-        self.cut_power()
+        self._site.stop(Role.OXO)
         self._node = self._start()
         try:
             self.ready()
@@ -146,6 +152,10 @@ class EmulatedOxo:
     def cut_power(self) -> None:
         """See Dut."""
         self._site.kill(Role.OXO)
+
+    def vpn_log(self) -> str:
+        """See Dut."""
+        return self._vpn_log.read_text(encoding="utf-8") if self._vpn_log.exists() else ""
 
     def lose_power_at_next_write(self, after: int) -> None:
         """See Dut."""

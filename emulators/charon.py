@@ -64,12 +64,16 @@ class Charon:
         self,
         folder: Path,
         retransmission: Retransmission | None = None,
+        is_client: bool = True,
         start_within: float = 10.0,
         stop_within: float = 5.0,
     ) -> None:
-        """`start_within` and `stop_within` are seconds of the loop's time. Raises ValueError for a path too long."""
+        """A client gets its virtual address from the other end. `start_within` and `stop_within` are seconds of the
+        loop's time. Raises ValueError for a path too long."""
         self._folder = folder
         self._retransmission = retransmission or Retransmission()
+        self._is_client = is_client
+        self._configuration = folder / "strongswan.conf"
         self._start_within = start_within
         self._stop_within = stop_within
         self._process: asyncio.subprocess.Process | None = None
@@ -96,14 +100,18 @@ class Charon:
         self._backend = esp_backend()
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._log.unlink(missing_ok=True)
-        configuration = self._folder / "strongswan.conf"
-        configuration.write_text(self._configuration(), encoding="utf-8")
+        await self.sweep()
+        self._configuration.write_text(self._settings(), encoding="utf-8")
         notify = self._folder / "notify"
         notify.unlink(missing_ok=True)
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:
             ready.bind(os.fspath(notify))
             ready.setblocking(False)
-            environment = {"STRONGSWAN_CONF": str(configuration), "NOTIFY_SOCKET": str(notify), "PATH": _SYSTEM_FOLDERS}
+            environment = {
+                "STRONGSWAN_CONF": str(self._configuration),
+                "NOTIFY_SOCKET": str(notify),
+                "PATH": _SYSTEM_FOLDERS,
+            }
             # setpriv has the kernel kill charon when its node dies, in whatever way.
             self._process = await asyncio.create_subprocess_exec(
                 "setpriv", "--pdeathsig", "KILL", "--", program,
@@ -122,11 +130,8 @@ class Charon:
                 raise
         (self._folder / "vici").chmod(0o600)
 
-    async def stop(self, address: str = "") -> None:
-        """Ends it in order, or by force when it doesn't end in time; also when it is frozen or gone already.
-
-        Where it did not end in order, what it left in the kernel is taken away, `address` (its virtual one) included.
-        """
+    async def stop(self) -> None:
+        """Ends it in order, or by force when it doesn't end in time; also when it is frozen or gone already."""
         process = self._process
         if process is None:
             return
@@ -139,12 +144,19 @@ class Charon:
         except TimeoutError:
             self.kill()
             await process.wait()
-        if process.returncode != 0:
-            # The netlink library runs an event loop of its own, which needs a thread of its own.
-            await asyncio.to_thread(_sweep, address)
-            if self._backend is EspBackend.KERNEL:
-                flush_ipsec()
         self._process = None
+        if process.returncode == 0:
+            self._configuration.unlink(missing_ok=True)
+        await self.sweep()
+
+    async def sweep(self) -> None:
+        """Takes away what a charon of this folder that was killed has left in the kernel, maybe in another life."""
+        # Its configuration file is there from its start until it has ended in order.
+        if self._process is None and self._configuration.exists():
+            flush_ipsec()
+            # The netlink library runs an event loop of its own, which needs a thread of its own.
+            await asyncio.to_thread(_sweep_network, self._is_client)
+            self._configuration.unlink()
 
     def kill(self) -> None:
         """Kills it, as the kernel does with a process that is out of memory."""
@@ -197,8 +209,8 @@ class Charon:
         lines = [line for line in self.log_lines() if "failed" in line or "unable" in line or "error" in line]
         return lines[-1].strip() if lines else "it gives no reason"
 
-    def _configuration(self) -> str:
-        return _CONFIGURATION.format(
+    def _settings(self) -> str:
+        return _SETTINGS.format(
             plugins=f"{_PLUGINS} {_KERNEL[self._backend]} socket-default vici",
             socket=self._folder / "vici",
             log=self._log,
@@ -208,13 +220,14 @@ class Charon:
         )
 
 
-def _sweep(address: str) -> None:
-    """Takes away the routes, their rule and the virtual address of a charon that was killed."""
+def _sweep_network(addresses_too: bool) -> None:
+    """Takes away charon's routes and their rule, and the virtual addresses that the routes are for."""
     with IPRoute() as netlink:
+        sources = {route.get_attr("RTA_PREFSRC") for route in netlink.get_routes(table=_ROUTES)} - {None}
         netlink.flush_routes(table=_ROUTES)
         netlink.flush_rules(priority=_ROUTES)
-        if address:
-            netlink.flush_addr(address=address)
+        for source in sources if addresses_too else ():
+            netlink.flush_addr(address=source)
 
 
 async def _told_ready(ready: socket.socket) -> None:
@@ -224,7 +237,7 @@ async def _told_ready(ready: socket.socket) -> None:
 
 
 # With fewer threads than 16, charon's own tasks leave none for vici. A tunnel without its CHILD_SA is of no use.
-_CONFIGURATION = """\
+_SETTINGS = """\
 charon-systemd {{
   threads = 16
   load = {plugins}

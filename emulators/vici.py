@@ -142,6 +142,8 @@ class _Connection:
     def _take(self, packet: bytes) -> bool:
         if packet[0] != Packet.EVENT:
             return False
+        if len(packet) < 2:
+            raise ViciError("charon said something that is no message of vici")
         end = 2 + packet[1]
         self.events.append((packet[2:end].decode("ascii", "replace"), decode(packet[end:])))
         return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +15,14 @@ class FabricError(Exception):
     """The machine room could not do its part. One sentence; the fault is the bench's, not the device's."""
 
 
+@dataclass(frozen=True)
+class NodeNetwork:
+    """A node's IPv4 addresses, those of loopback left out, and its routes: the destination of each, or `default`."""
+
+    addresses: list[str]
+    routes: list[str]
+
+
 class Site(Protocol):
     """A site that has been built: its nodes, its time and its capture. Usable until `close`."""
 
@@ -23,6 +32,12 @@ class Site(Protocol):
 
     def start(self, role: Role, spec: ProgramSpec) -> Remote:
         """Starts a node's program without waiting for it; the node says `ready` or `failed` when it knows."""
+
+    def stop(self, role: Role) -> None:
+        """Has a node end in order, as far as it can, and waits for that; its addresses stay."""
+
+    def network(self, role: Role) -> NodeNetwork:
+        """A node's addresses and routes as its kernel has them now."""
 
     def kill(self, role: Role) -> None:
         """Ends a node's process at once, as a power cut does; its addresses stay."""

@@ -18,6 +18,10 @@ class Role(enum.Enum):
     FIREWALL = "firewall"
     DNS = "dns"
     PCG = "pcg"
+    CCI = "cci"
+    """The Cloud Connect infrastructure, with the connection service."""
+    VPN = "vpn"
+    """The gateway of Cloud Connect's VPN."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,8 @@ DEFAULT_PLAN = SitePlan(
         Node(Role.FIREWALL, (_link("lan", "192.168.92.1"), _link("wan", "198.51.100.1"))),
         Node(Role.DNS, (_link("wan", "198.51.100.53"),)),
         Node(Role.PCG, (_link("wan", "198.51.100.10"),)),
+        Node(Role.CCI, (_link("wan", "198.51.100.20"),)),
+        Node(Role.VPN, (_link("wan", "198.51.100.30"),)),
     ),
     dns_server=IPv4Address("198.51.100.53"),
 )

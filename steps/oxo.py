@@ -34,10 +34,20 @@ FIELD_PAGES = {
 
 def install(bench: Bench, story: Story, catalogue: dict[str, Any]) -> None:
     """Plugs a PBX in, has Rainbow know it, and fills in OMC's pages without enabling Rainbow."""
+    plug_in(bench, catalogue)
+    known_by_rainbow(bench, story)
+
+
+def plug_in(bench: Bench, catalogue: dict[str, Any], vpn: dict[str, Any] | None = None) -> None:
+    """Plugs a PBX in and tells it its DNS server."""
+    bench.plug_in_oxo(catalogue, vpn)
+    bench.oxo.omc(Page.DNS, {"Primary": str(bench.plan.dns_server)})
+
+
+def known_by_rainbow(bench: Bench, story: Story) -> None:
+    """Has Rainbow know the PBX, and fills in its page in OMC without enabling Rainbow."""
     created = bench.rainbow.create()
     story.pbx_id, story.activation_code = created.pbx_id, created.activation_code
-    bench.plug_in_oxo(catalogue)
-    bench.oxo.omc(Page.DNS, {"Primary": str(bench.plan.dns_server)})
     bench.oxo.omc(
         Page.RAINBOW,
         {"Domain": DEFAULT_DOMAIN, "PBX ID": story.pbx_id, "Activation code": story.activation_code},
@@ -183,7 +193,11 @@ def restart(bench: Bench, story: Story) -> None:
 @when("the power is cut")
 def power_cut(bench: Bench, story: Story) -> None:
     """The PBX loses its power at once and gets it back."""
-    restart(bench, story)
+    bench.time.rest()
+    story.since = bench.wire.now()
+    bench.oxo.cut_power()
+    bench.oxo.restart()
+    bench.time.rest()
 
 
 @when(parsers.parse("the PBX loses its power for {minutes:d} minutes"))

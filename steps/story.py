@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from bench.cloud import VPN_GATEWAY
 from emulators.oxo.omc import Page
 from emulators.oxo.phoneset import PhoneSet
 
@@ -28,6 +29,16 @@ class Story:
     """What OMC showed of the connection parameters when the link was brought up."""
     silent_since: float = 0.0
     """The nodes' clock when the PBX lost its power."""
+    account: str = ""
+    """The one-time account of the PBX at the CCI."""
+    cci_session: int = 0
+    """The number of the PBX's session at the CCI that the scenario took for its connection."""
+    requests: list[int] = field(default_factory=list)
+    """The numbers of the requests about the VPN that the scenario has made last."""
+    gateway: str = VPN_GATEWAY
+    """The VPN gateway that requests name."""
+    first_request: int = 0
+    """The number of the request that opened the first connection."""
     refusal: str = ""
     """What OMC said when it refused a value."""
     changed_set: PhoneSet | None = None

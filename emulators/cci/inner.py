@@ -1,4 +1,4 @@
-"""What lies behind the VPN gateway: a service that only the tunnel reaches, and connections to the PBX's management page."""
+"""Behind the VPN gateway: a service that only the tunnel reaches, and connections to the PBX's management page."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class InnerNetwork:
         return self._connections[number]
 
     def open(self, address: str, port: int) -> Connection:
-        """Begins a connection to a PBX; its state says what has come of it. Raises ValueError when there are too many."""
+        """Begins a connection to a PBX; its state says what comes of it. Raises ValueError when there are too many."""
         if len(self._connections) >= CONNECTION_LIMIT:
             raise ValueError(f"the VPN gateway makes at most {CONNECTION_LIMIT} connections")
         connection = Connection(len(self._connections), address, port)

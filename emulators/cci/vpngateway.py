@@ -1,7 +1,7 @@
 """The VPN gateway: a real IKEv2 gateway, strongSwan's charon, with the faults that a bench asks of it.
 
-It proves itself by a certificate and asks for EAP-MSCHAPv2; it assigns an address from its pool; what it protects is one
-inner address that only the tunnel leads to.
+It proves itself by a certificate and asks for EAP-MSCHAPv2; it assigns an address from its pool; what it protects is
+one inner address that only the tunnel leads to.
 """
 
 from __future__ import annotations
@@ -68,14 +68,17 @@ class Gateway:
         pool: str,
         on_down: Callable[[str], None],
         retransmission: Retransmission | None = None,
+        dead_peer_delay: int = 0,
     ) -> None:
+        """`dead_peer_delay` is after how many seconds of silence, in real time, a PBX is probed; 0 for never [?]."""
         self._folder = folder
         self._policy = policy
         self._inner = inner
         self._pool = pool
         self._on_down = on_down
         self._retransmission = retransmission
-        self._charon = Charon(folder, retransmission)
+        self._dead_peer_delay = dead_peer_delay
+        self._charon = Charon(folder, retransmission, is_client=False)
         self._watch: asyncio.Task[None] | None = None
 
     @property
@@ -90,7 +93,7 @@ class Gateway:
 
     async def start(self) -> None:
         """Starts it. Raises TunnelUnavailable, or ValueError for a policy that charon does not take."""
-        self._charon = Charon(self._folder, self._retransmission)
+        self._charon = Charon(self._folder, self._retransmission, is_client=False)
         await self._charon.start()
         try:
             await self.apply(self._policy)
@@ -198,6 +201,7 @@ class Gateway:
             "proposals": [policy.proposal],
             "pools": [POOL],
             "mobike": "no",
+            "dpd_delay": f"{self._dead_peer_delay}s",
             "send_cert": "always",
             # The gateway answers to whatever name it is asked for; whether its certificate fits is for the PBX to see.
             "local": {"auth": "pubkey", "id": "%any", "certs": certificates},
@@ -210,7 +214,7 @@ def _tunnel(entry: Message) -> Tunnel:
     children: dict[str, Message] = entry.get("child-sas", {})
     child = next(iter(children.values()), {})
     return Tunnel(
-        account=entry.get("remote-eap-id", entry.get("remote-id", "")),
+        account=str(entry.get("remote-eap-id", entry.get("remote-id", ""))),
         peer=f"{entry.get('remote-host', '')}:{entry.get('remote-port', '')}",
         address=" ".join(entry.get("remote-vips", [])),
         received=int(child.get("bytes-in", "0")),

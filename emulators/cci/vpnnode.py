@@ -27,10 +27,11 @@ _REQUEST = b"GET / HTTP/1.1\r\nHost: oxo\r\n\r\n"
 class VpnGateway:
     """Program of the VPN gateway's node.
 
-    `certificate` is PEM: certificate, those that issued it, and the key; `accounts` are passwords by account. `inner` is
-    the address behind the gateway, with a service that echoes at `service_port`; `pool` the first and the last of
-    the PBXs' addresses. charon's files are in `folder`, which must be a short path. `answer_within` (the device's seconds) is
-    how long a PBX may take to answer what is sent to it. `retransmission` are fields of charon's Retransmission.
+    `certificate` is PEM: certificate, those that issued it, and the key; `accounts` are passwords by account. `inner`
+    is the address behind the gateway, with a service that echoes at `service_port`; `pool` the first and the last of
+    the PBXs' addresses. charon's files are in `folder`, which must be a short path. `answer_within` (the device's
+    seconds) is how long a PBX may take to answer what is sent to it. `retransmission` are fields of charon's
+    Retransmission; `dead_peer_delay` is after how many seconds of silence a PBX is probed, 0 for never [?].
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class VpnGateway:
         answer_within: float = 10.0,
         proposal: str = "aes256-sha256-ecp256",
         retransmission: Mapping[str, float] | None = None,
+        dead_peer_delay: int = 0,
     ) -> None:
         """Raises ValueError for settings that cannot be."""
         first, last = IPv4Address(pool[0]), IPv4Address(pool[1])
@@ -54,7 +56,13 @@ class VpnGateway:
         self._inner = inner
         self._network = InnerNetwork(inner, first, last, service_port, answer_within)
         self._gateway = Gateway(
-            Path(folder), Policy(certificate, accounts, proposal), inner, f"{first}-{last}", self._down, repeats
+            Path(folder),
+            Policy(certificate, accounts, proposal),
+            inner,
+            f"{first}-{last}",
+            self._down,
+            repeats,
+            dead_peer_delay,
         )
         self._frozen = False
         self._ended: list[str] = []

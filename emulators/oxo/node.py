@@ -8,10 +8,11 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
+from emulators.charon import Retransmission
 from emulators.oxo.catalogue import Catalogue
 from emulators.oxo.ccctrla import CCCtrlA
 from emulators.oxo.cloudconnect import ConnectionAgent, VpnAgent, WithoutVpn
@@ -21,6 +22,7 @@ from emulators.oxo.mmc import Key, MmcSession
 from emulators.oxo.omc import CONNECTION_STATUS, HISTORY, OmcSession, Page, Readings, Value
 from emulators.oxo.parameters import AgentParameters, ConnectionParameters
 from emulators.oxo.phoneset import PhoneSet, Rank
+from emulators.oxo.resolver import Resolver
 from emulators.oxo.settings import (
     CloudConnectSettings,
     DnsSettings,
@@ -30,6 +32,9 @@ from emulators.oxo.settings import (
     WebProxySettings,
 )
 from emulators.oxo.store import SettingsStore
+from emulators.oxo.vpnagent import VpnAgent as TunnelVpnAgent
+from emulators.oxo.vpnagent import VpnRules
+from emulators.oxo.vpntunnel import TunnelParameters
 from node.control import command
 
 log = logging.getLogger(__name__)
@@ -69,6 +74,22 @@ class CatalogueSpec:
         return Catalogue.generate(self.users, self.secondaries, self.seed)
 
 
+@dataclass(frozen=True)
+class VpnSpec:
+    """What the VPN agent needs of its node: a short path of a folder of its own, its log file, and how it behaves."""
+
+    folder: str
+    log: str
+    rules: VpnRules = field(default_factory=VpnRules)
+
+    @classmethod
+    def read(cls, values: Mapping[str, Any]) -> VpnSpec:
+        """Reads it from JSON's types: folder, log, and `dead_peer_delay` and `retransmission` of the tunnel."""
+        repeats = Retransmission(**values.get("retransmission", {}))
+        tunnel = TunnelParameters(dead_peer_delay=values.get("dead_peer_delay", 30.0), retransmission=repeats)
+        return cls(values["folder"], values["log"], VpnRules(tunnel=tunnel))
+
+
 class Oxo:
     """One PBX, whose flash is a folder. The first start fills an empty flash; after that the flash alone counts.
 
@@ -78,6 +99,7 @@ class Oxo:
 
     Agent: ClassVar[type[CCCtrlA]] = CCCtrlA
     CloudConnect: ClassVar[type[ConnectionAgent]] = ConnectionAgent
+    Vpn: ClassVar[type[TunnelVpnAgent]] = TunnelVpnAgent
     Memory: ClassVar[type[Flash]] = Flash
     Storage: ClassVar[type[SettingsStore]] = SettingsStore
     Omc: ClassVar[type[OmcSession]] = OmcSession
@@ -91,13 +113,15 @@ class Oxo:
         catalogue: Mapping[str, Any] | None = None,
         parameters: Mapping[str, Any] | None = None,
         cloud_connect_parameters: Mapping[str, Any] | None = None,
+        vpn: Mapping[str, Any] | None = None,
         cold_keeps_rainbow: bool = True,
     ) -> None:
         """Raises ValueError for settings, a catalogue or parameters that cannot be.
 
         `ca` is the trusted certification authorities in PEM. `settings` and `catalogue` are for the first start:
         sections of Settings, fields of CatalogueSpec. `parameters` are those of AgentParameters,
-        `cloud_connect_parameters` those of ConnectionParameters. Whether a cold reset keeps Rainbow's settings is not
+        `cloud_connect_parameters` those of ConnectionParameters, `vpn` those of VpnSpec; without it the PBX can make no
+        VPN tunnel. Whether a cold reset keeps Rainbow's settings is not
         public [?].
         """
         self._power = Power(_die)
@@ -107,6 +131,7 @@ class Oxo:
         self._catalogue_spec = _catalogue_spec(catalogue or {})
         self._parameters = AgentParameters.read(parameters or {})
         self._connection_parameters = ConnectionParameters.read(cloud_connect_parameters or {})
+        self._vpn = None if vpn is None else VpnSpec.read(vpn)
         self._cold_keeps_rainbow = cold_keeps_rainbow
         self._store = self.Storage(self._flash)
         self._catalogue = self._load_catalogue()
@@ -165,8 +190,8 @@ class Oxo:
             raise ValueError(f"a page of OMC has the buttons {OK} and {CANCEL}, not {button!r}")
         omc = self._omc()
         omc.open(_page(page))
-        for field, value in values.items():
-            omc.set(field, value)
+        for name, value in values.items():
+            omc.set(name, value)
         if button == CANCEL:
             omc.cancel()
             return []
@@ -234,7 +259,15 @@ class Oxo:
 
     def _make_vpn(self, on_lost: Callable[[], None]) -> VpnAgent:
         """The VPN agent of this PBX."""
-        return WithoutVpn(on_lost)
+        if self._vpn is None:
+            return WithoutVpn(on_lost)
+        return self.Vpn(Path(self._vpn.folder), Path(self._vpn.log), self._ca, self._resolve, on_lost, self._vpn.rules)
+
+    async def _resolve(self, host: str) -> Sequence[str]:
+        """The addresses of a host by the PBX's DNS servers, for its VPN agent. Raises LinkFailure."""
+        known = self._connection_parameters
+        resolver = Resolver(self._store.load().dns, known.dns_port, known.dns_timeout, known.dns_rounds)
+        return await resolver.addresses(host)
 
     def _running(self) -> tuple[CCCtrlA, ConnectionAgent]:
         if self._agents is None:

@@ -1,8 +1,8 @@
 """The PBX's end of one VPN tunnel: IKEv2 with its own charon, from the first packet to the last.
 
 The VPN gateway proves itself by a certificate, the PBX by EAP-MSCHAPv2; the gateway assigns the PBX a virtual address
-(third-party practitioner guide, consistent with the Installation Manual). A tunnel is made once: when it ends, in whatever way,
-it never comes back, and a new one is a new object with a new charon.
+(third-party practitioner guide, consistent with the Installation Manual). A tunnel is made once: when it ends, in
+whatever way, it never comes back, and a new one is a new object with a new charon.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ NAME = "cco"
 class TunnelParameters:
     """How the PBX makes a tunnel and holds it. Seconds; none of it is public but the probes and the algorithms [?].
 
-    `setup_timeout` and `close_timeout` are the device's time; `dead_peer_delay` (how long the gateway may be silent before
-    it is probed; 30 s by the Installation Manual) and `retransmission` (how long until it counts as dead) are charon's own, in
-    real time, whole seconds of the first. `networks` is what lies behind the gateway.
+    `setup_timeout` and `close_timeout` are the device's time; `dead_peer_delay` (how long the gateway may be silent
+    before it is probed, in whole seconds; 30 s by the Installation Manual) and `retransmission` (how long until it
+    counts as dead) are charon's own, in real time. `networks` is what lies behind the gateway.
     """
 
     setup_timeout: float = 30.0
@@ -76,7 +76,7 @@ def why_not_up(lines: list[str]) -> Failure:
     """Why charon could not bring a tunnel up, from what it logged; the first reason counts."""
     for line in lines:
         for pattern, code, text in _REASONS:
-            if re.search(rf"\[(IKE|CFG)\] .*{pattern}", line):
+            if re.search(rf"^\[(IKE|CFG)\] .*{pattern}", line):
                 return Failure(code, f"the VPN gateway {text}")
     answered = any("[NET] received packet" in line for line in lines)
     port = "its port 4500 does not answer" if answered else "it does not answer"
@@ -108,6 +108,10 @@ class Tunnel:
     def daemon(self) -> int | None:
         """The process number of its charon, None when there is none."""
         return self._charon.pid
+
+    async def sweep(self) -> None:
+        """Takes away what an earlier tunnel of this folder left that was ended by a power cut."""
+        await self._charon.sweep()
 
     async def open(self, gateway: Gateway, login: VpnParameters) -> None:
         """Brings the tunnel up. Raises Failure; `close` must follow in any case."""
@@ -144,7 +148,7 @@ class Tunnel:
             with contextlib.suppress(ViciError, TimeoutError):
                 async with asyncio.timeout(self._parameters.close_timeout):
                     await self._charon.vici.ask("terminate", {"ike": NAME})
-        await self._charon.stop(self.address)
+        await self._charon.stop()
         self.address = ""
 
     async def _set_up(self, gateway: Gateway, login: VpnParameters) -> None:

@@ -11,16 +11,16 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from network.fabric import FabricError
+from network.fabric import FabricError, NodeNetwork
 from network.netns import messages
-from network.netns.sandbox import CAPTURE, Build, Failed, Kill, Pids, Request, Settle, Start
+from network.netns.sandbox import CAPTURE, Build, Failed, Kill, Look, Pids, Request, Settle, Start
 from network.plan import Role, SitePlan
 from node.program import ProgramSpec
 from node.remote import NodeError, Remote
 
 _ROOT = Path(__file__).resolve().parents[2]
 
-STOP_ORDER = (Role.OXO, Role.PROXY, Role.PCG, Role.DNS, Role.FIREWALL)
+STOP_ORDER = (Role.OXO, Role.PROXY, Role.PCG, Role.CCI, Role.VPN, Role.DNS, Role.FIREWALL)
 """Nodes that open connections stop before those that serve them, so that every connection ends in order."""
 
 
@@ -100,6 +100,19 @@ class NetnsSite:
             unless_started.pop_all()
         self._nodes[role] = Remote(role.value, ours)
         return self._nodes[role]
+
+    def stop(self, role: Role) -> None:
+        """See Site."""
+        remote = self._nodes.pop(role, None)
+        if remote is not None:
+            self._stop(remote)
+        self._ask(Kill(role))
+
+    def network(self, role: Role) -> NodeNetwork:
+        """See Site."""
+        answer = self._ask(Look(role))
+        assert isinstance(answer, NodeNetwork)
+        return answer
 
     def kill(self, role: Role) -> None:
         """See Site."""

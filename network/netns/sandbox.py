@@ -61,6 +61,13 @@ class Kill:
 
 
 @dataclass(frozen=True)
+class Look:
+    """Asks for a node's addresses and routes; answered with a NodeNetwork."""
+
+    role: Role
+
+
+@dataclass(frozen=True)
 class Settle:
     """Asks to wait until no node has anything left to do; answered with True, or False after `within` seconds."""
 
@@ -72,7 +79,7 @@ class Pids:
     """Asks for the nodes' process numbers inside the sandbox, by name."""
 
 
-Request = Start | Kill | Settle | Pids
+Request = Start | Kill | Look | Settle | Pids
 
 
 @dataclass(frozen=True)
@@ -172,6 +179,8 @@ class Sandbox:
                 return True
             case Kill(role):
                 return self._kill(role)
+            case Look(role):
+                return self._wiring.look(role)
             case Settle(within):
                 return wait_until_quiet(self._living, time.monotonic() + within)
             case Pids():

@@ -8,8 +8,12 @@ from pathlib import Path
 
 from pyroute2 import IPRoute
 
+from network.fabric import NodeNetwork
 from network.netns import kernel
 from network.plan import Link, Node, Role, SitePlan, port_name
+
+_UNICAST = 1
+"""The type of a route that leads somewhere (RTN_UNICAST)."""
 
 _AT_ONCE = {"quickack": 1}
 """Has a node acknowledge at once what it receives: a delayed acknowledgement keeps a site from coming to rest for up to
@@ -47,6 +51,26 @@ class Wiring:
             self._configure_routes(node, inside[node.role])
             inside[node.role].close()
         self._bridges.close()
+
+    def look(self, role: Role) -> NodeNetwork:
+        """A node's addresses and routes, as its kernel has them now."""
+        home = os.open("/proc/self/ns/net", os.O_RDONLY)
+        kernel.setns(self.namespaces[role])
+        try:
+            with IPRoute() as inside:
+                loopback = _index(inside, "lo")
+                addresses = [
+                    one.get("address") for one in inside.get_addr(family=socket.AF_INET) if one["index"] != loopback
+                ]
+                routes = [
+                    f"{one.get('dst')}/{one['dst_len']}" if one.get("dst") else "default"
+                    for one in inside.get_routes(family=socket.AF_INET)
+                    if one["type"] == _UNICAST
+                ]
+        finally:
+            kernel.setns(home)
+            os.close(home)
+        return NodeNetwork(addresses, routes)
 
     def _add_bridge(self, name: str) -> int:
         self._bridges.link("add", ifname=name, kind="bridge", br_mcast_snooping=0)

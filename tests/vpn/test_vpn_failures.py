@@ -1,4 +1,4 @@
-"""Each way in which a set-up fails has a code of its own, leaves nothing behind, and does not spoil the next request."""
+"""Each way in which a set-up fails has a code of its own, leaves nothing behind, and spoils no later request."""
 
 from __future__ import annotations
 

@@ -67,3 +67,10 @@ def test_secrets_stand_in_no_log(vpn_site: Build) -> None:
     logs = [*site.site.evidence.glob("*.log"), *site.site.evidence.glob("*.txt")]
     assert len(logs) >= 3
     assert not [path.name for path in logs if b"secret" in path.read_bytes()]
+
+
+def test_esp_is_done_by_the_kernel_or_in_user_space(vpn_site: Build) -> None:
+    site = vpn_site()
+    backend = site.pbx.ask("flush")
+    site.open()
+    assert ("ipsec0" in site.pbx.ask("network")["interfaces"]) == (backend == "user space")

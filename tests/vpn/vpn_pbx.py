@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import os
 import signal
@@ -55,6 +56,7 @@ class PbxHand:
 
     async def start(self) -> None:
         self._down = asyncio.Condition()
+        await self._agent.start()
 
     async def stop(self) -> None:
         await self._agent.stop()
@@ -107,7 +109,8 @@ class PbxHand:
     def kill_charon(self) -> bool:
         if (pid := self._agent.daemon) is None:
             return False
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
         return True
 
     @command
@@ -126,6 +129,12 @@ class PbxHand:
     async def network(self) -> dict[str, list[str]]:
         """What there is of VPN in this namespace: interfaces, addresses, routes of charon's table and their rules."""
         return await asyncio.to_thread(look_at_network)
+
+    @command
+    def flush(self) -> str:
+        """Takes away what there is of IPsec in the kernel; says who does ESP here."""
+        esp.flush_ipsec()
+        return esp.esp_backend()
 
     @command
     def charons(self) -> int:
