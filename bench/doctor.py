@@ -22,6 +22,8 @@ from rich.table import Table
 from bench import docker_engine
 from bench.permission import Refused, Restrictions
 from bench.probe import Trial
+from emulators.charon import find_charon
+from emulators.esp import TUN
 from network.firewall import find_nft
 
 _ROOT = Path(__file__).resolve().parents[1]
@@ -80,6 +82,11 @@ class Failure:
     text: str
 
 
+Outcomes = dict[Trial, Failure | None]
+"""How the trials of the probe ended: None is for one that succeeded."""
+
+_CHARON = "strongSwan's charon (VPN)"
+
 Explain = Callable[[Failure, Restrictions, bool], Refused]
 
 
@@ -116,7 +123,7 @@ CHECKS = (
     Check(Trial.FILTER, "firewall: filter, NAT, reject", True, _by_module("nf_tables nft_masq nft_reject_inet nft_ct")),
     Check(Trial.CONNTRACK, "firewall: connection tracking", True, _by_module("nf_conntrack nf_conntrack_netlink")),
     Check(Trial.NETEM, "netem (delay and loss on a link)", False, _by_module("sch_netem")),
-    Check(Trial.TUN, "TUN (VPN)", False, _by("sudo modprobe tun; sudo chmod 666 /dev/net/tun")),
+    Check(Trial.TUN, "TUN (VPN)", False, _by(f"sudo modprobe tun; sudo chmod 666 {TUN}")),
     Check(Trial.ESP, "ESP in the kernel (VPN)", False, _by_module("esp4")),
 )
 
@@ -125,7 +132,8 @@ def examine() -> Report:
     """Finds out what this machine can do. Takes well under two seconds and leaves nothing behind."""
     findings = [_python(), _linux()]
     if platform.system() == "Linux":
-        findings += [_nft(), *_kernel()]
+        outcomes = probe()
+        findings += [_nft(), *_kernel(outcomes), _charon(), vpn_tunnel(outcomes)]
     return Report([*findings, _docker()])
 
 
@@ -152,8 +160,7 @@ def _nft() -> Finding:
     return Finding(what, True, State.OK, f"{version[0]}, {nft}", "")
 
 
-def _kernel() -> list[Finding]:
-    outcomes = _probe()
+def _kernel(outcomes: Outcomes) -> list[Finding]:
     restrictions = Restrictions.read()
     root = os.geteuid() == 0
     findings = []
@@ -170,11 +177,33 @@ def _kernel() -> list[Finding]:
     return findings
 
 
-def _probe() -> dict[Trial, Failure | None]:
-    """Runs the probe; a trial that is missing from the result was not reached."""
+def _charon() -> Finding:
+    charon = find_charon()
+    if charon is not None:
+        return Finding(_CHARON, False, State.OK, charon, "")
+    return Finding(_CHARON, False, State.ABSENT, "not installed", "./oxobench run installs it, or says how")
+
+
+def vpn_tunnel(outcomes: Outcomes) -> Finding:
+    """Whether a VPN tunnel can be made here, and who would do ESP. Where it cannot, the detail is one sentence."""
+    what = "VPN tunnel"
+    if find_charon() is None:
+        return Finding(what, False, State.ABSENT, "strongSwan's charon is not installed.", f"first {_CHARON}")
+    if Trial.ESP not in outcomes:
+        return Finding(what, False, State.UNTRIED, "No sandbox can be made.", "first what is missing above")
+    if outcomes[Trial.ESP] is None:
+        return Finding(what, False, State.OK, "ESP in the kernel", "")
+    if (failure := outcomes[Trial.TUN]) is None:
+        return Finding(what, False, State.OK, "ESP in user space, over TUN", "")
+    trouble = f"The kernel has no ESP, and TUN is not to be had ({failure.text.lower()})."
+    return Finding(what, False, State.ABSENT, trouble, "first TUN or ESP in the kernel")
+
+
+def probe() -> Outcomes:
+    """Tries out what the kernel allows, in a sandbox; a trial that is missing from the result was not reached."""
     command = [sys.executable, "-m", "bench.probe"]
     done = subprocess.run(command, cwd=_ROOT, stdout=subprocess.PIPE, text=True, timeout=_WITHIN, check=False)
-    outcomes: dict[Trial, Failure | None] = {}
+    outcomes: Outcomes = {}
     for line in done.stdout.splitlines():
         outcome = json.loads(line)
         failed = outcome["error"] is not None

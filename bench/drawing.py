@@ -11,20 +11,20 @@ from pathlib import Path
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from bench.bench import PROXY_PORT
-from bench.wire import LINK_PORT
+from bench.wire import IKE_PORT, LINK_PORT, NAT_PORT
 from network.dns import PORT as DNS_PORT
 from network.plan import DEFAULT_PLAN, Role, Segment, SitePlan, port_name
 
-WIDTH, HEIGHT = 1120, 548
+WIDTH = 1120
 
 _TITLES = {"lan": "Customer LAN", "wan": "Internet"}
 """What a segment is called in the picture; one that is not named here has its own name."""
 
 _BOX = (184, 96)
 """Width and height of a node."""
-_TOP, _ROW = 92, 176
+_TOP, _ROW = 92, 132
 """The upper edge of the first row, and how far the next one is below it."""
-_BAR = 52
+_BAR = 66
 """Width of a segment."""
 _LANE = 13
 """Distance between two connections that run side by side."""
@@ -36,13 +36,16 @@ text { font-family: system-ui, -apple-system, "Segoe UI", "DejaVu Sans", Arial, 
 .box { fill: #ffffff; stroke: #57606a; stroke-width: 1.5; } .ink { fill: #1f2328; } .faint { fill: #59636e; }
 .line { fill: none; stroke-width: 2.5; stroke-linejoin: round; }
 .direct { stroke: #0969da; } .proxied { stroke: #bc4c00; } .names { stroke: #8250df; stroke-dasharray: 6 4; }
+.tunnel { stroke: #1a7f37; stroke-width: 4; stroke-dasharray: 14 3 3 3; }
 .head-direct { fill: #0969da; } .head-proxied { fill: #bc4c00; } .head-names { fill: #8250df; }
+.head-tunnel { fill: #1a7f37; }
 .tap { fill: #cf222e; stroke: #ffffff; stroke-width: 1.5; }
 @media (prefers-color-scheme: dark) {
 .page { fill: #0d1117; } .zone { fill: #161b22; stroke: #30363d; } .cable { fill: #2b323b; }
 .box { fill: #0d1117; stroke: #8b949e; } .ink { fill: #e6edf3; } .faint { fill: #9da7b1; }
 .direct { stroke: #58a6ff; } .proxied { stroke: #f0883e; } .names { stroke: #bc8cff; }
 .head-direct { fill: #58a6ff; } .head-proxied { fill: #f0883e; } .head-names { fill: #bc8cff; }
+.tunnel { stroke: #3fb950; } .head-tunnel { fill: #3fb950; }
 .tap { fill: #ff7b72; stroke: #0d1117; }
 }
 """
@@ -57,10 +60,12 @@ class Caption:
 
 
 _CAPTIONS = {
-    Role.OXO: Caption("OXO Connect", "the PBX, with CCCtrlA"),
+    Role.OXO: Caption("OXO Connect", "the PBX, with its agents"),
     Role.PROXY: Caption("Web proxy", "mitmproxy"),
     Role.FIREWALL: Caption("Firewall", "nftables, NAT"),
     Role.PCG: Caption("PCG", "agent.<domain>"),
+    Role.CCI: Caption("CCI", "connection service"),
+    Role.VPN: Caption("VPN gateway", "strongSwan, IKEv2"),
     Role.DNS: Caption("DNS server", "asked by PBX and proxy"),
 }
 """The nodes, in the order in which they stand below each other."""
@@ -81,19 +86,24 @@ class Leg:
 
 _LEGS = (
     Leg("direct", Role.OXO, Role.FIREWALL, arrives=False),
+    Leg("tunnel", Role.OXO, Role.FIREWALL, arrives=False),
     Leg("names", Role.OXO, Role.FIREWALL, arrives=False),
     Leg("proxied", Role.OXO, Role.PROXY),
     Leg("names", Role.PROXY, Role.FIREWALL, arrives=False),
     Leg("proxied", Role.PROXY, Role.FIREWALL, arrives=False),
     Leg("direct", Role.FIREWALL, Role.PCG),
     Leg("proxied", Role.FIREWALL, Role.PCG),
+    Leg("direct", Role.FIREWALL, Role.CCI),
+    Leg("proxied", Role.FIREWALL, Role.CCI),
+    Leg("tunnel", Role.FIREWALL, Role.VPN),
     Leg("names", Role.FIREWALL, Role.DNS),
     Leg("names", Role.FIREWALL, Role.DNS),
 )
 
 _LEGEND = (
-    ("direct", f"WSS link, direct: TCP {LINK_PORT} to agent.<domain>"),
-    ("proxied", f"WSS link through the web proxy, if one is set: CONNECT on TCP {PROXY_PORT}, then TCP {LINK_PORT}"),
+    ("direct", f"WSS links to Rainbow and to the CCI, direct: TCP {LINK_PORT}"),
+    ("proxied", f"WSS links through the web proxy, if one is set: CONNECT on TCP {PROXY_PORT}, then TCP {LINK_PORT}"),
+    ("tunnel", f"VPN tunnel, on demand, direct only: IKEv2 on UDP {IKE_PORT}, then IKEv2 and ESP in UDP {NAT_PORT}"),
     ("names", f"Names: DNS on UDP and TCP {DNS_PORT}"),
 )
 
@@ -109,18 +119,23 @@ class Drawing:
             raise ValueError("only a site of two segments with one node of each role can be drawn")
         self._plan = plan
         self._left, self._right = plan.segments
-        self._centre = {Role.FIREWALL: (WIDTH / 2, _TOP + (_BOX[1] + _ROW) / 2)}
-        self._bar = {self._left.name: WIDTH / 2 - 236, self._right.name: WIDTH / 2 + 236}
+        rows = max(len(self._outer(segment)) for segment in plan.segments)
+        self._tall = rows * _ROW - (_ROW - _BOX[1])
+        self._centre = {Role.FIREWALL: (WIDTH / 2, _TOP + self._tall / 2)}
+        self._bar = {self._left.name: WIDTH / 2 - 226, self._right.name: WIDTH / 2 + 226}
         for segment, x in ((self._left, 122.0), (self._right, WIDTH - 122.0)):
-            for row, role in enumerate(self._outer(segment)):
-                self._centre[role] = (x, _TOP + _BOX[1] / 2 + row * _ROW)
-        self._svg = Element("svg", {"xmlns": "http://www.w3.org/2000/svg", "viewBox": f"0 0 {WIDTH} {HEIGHT}"})
+            outer = self._outer(segment)
+            pitch = rows * _ROW / len(outer)
+            for row, role in enumerate(outer):
+                self._centre[role] = (x, _TOP + self._tall / 2 + (row - (len(outer) - 1) / 2) * pitch)
+        self._height = _TOP + self._tall + 64 + 26 * (len(_LEGEND) + 1)
+        self._svg = Element("svg", {"xmlns": "http://www.w3.org/2000/svg", "viewBox": f"0 0 {WIDTH} {self._height}"})
 
     def svg(self) -> str:
         """The text of the SVG file."""
         SubElement(self._svg, "title").text = "The site: who stands where, and who talks to whom"
         SubElement(self._svg, "style").text = _STYLE
-        self._rectangle("page", 0, 0, WIDTH, HEIGHT)
+        self._rectangle("page", 0, 0, WIDTH, self._height)
         for segment in self._plan.segments:
             self._draw_segment(segment)
         for segment in self._plan.segments:
@@ -143,34 +158,39 @@ class Drawing:
         outer = self._outer(segment)
         return [leg for leg in _LEGS if leg.opener in outer or leg.other in outer]
 
+    def _lanes(self, segment: Segment, role: Role) -> int:
+        """How many connections run side by side to a node."""
+        return sum(role in (leg.opener, leg.other) for leg in self._legs(segment))
+
     def _toward_firewall(self, segment: Segment) -> int:
         return 1 if segment is self._left else -1
 
     def _draw_segment(self, segment: Segment) -> None:
         toward = self._toward_firewall(segment)
         edge = 16 if toward > 0 else WIDTH / 2 + 8
-        self._rectangle("zone", edge, 16, WIDTH / 2 - 24, _TOP + _ROW + _BOX[1] + 8, rounding=10)
+        self._rectangle("zone", edge, 16, WIDTH / 2 - 24, _TOP + self._tall + 8, rounding=10)
         title = _TITLES.get(segment.name, segment.name)
         self._text(f"{title} {segment.subnet}", edge + 18, 44, "title ink")
         x = self._bar[segment.name]
-        self._rectangle("cable", x - _BAR / 2, _TOP - 16, _BAR, _ROW + _BOX[1] + 32, rounding=8)
+        self._rectangle("cable", x - _BAR / 2, _TOP - 16, _BAR, self._tall + 32, rounding=8)
         self._text(segment.name, x, _TOP - 26, "code faint", anchor="middle")
         for role in [*self._outer(segment), Role.FIREWALL]:
             side = toward if role is Role.FIREWALL else -toward
             start, y = x + side * _BAR / 2, self._centre[role][1]
             end = self._centre[role][0] - side * _BOX[0] / 2
-            self._rectangle("cable", min(start, end), y - 28, abs(end - start), 56)
+            half = 10 + self._lanes(segment, role) * _LANE / 2
+            self._rectangle("cable", min(start, end), y - half, abs(end - start), 2 * half)
             tap = start + side * 9
-            SubElement(self._svg, "circle", {"class": "tap", "cx": f"{tap:g}", "cy": f"{y - 40:g}", "r": "5"})
+            SubElement(self._svg, "circle", {"class": "tap", "cx": f"{tap:g}", "cy": f"{y - half - 11:g}", "r": "5"})
             name = port_name(segment.name, self._plan.node(role).name)
             anchor = "start" if side > 0 else "end"
-            self._text(name, tap + side * 10, y - 36, "code faint", anchor=anchor)
+            self._text(name, tap + side * 10, y - half - 7, "code faint", anchor=anchor)
 
     def _draw_leg(self, segment: Segment, leg: Leg) -> None:
         toward = self._toward_firewall(segment)
         ends = [self._dock(segment, leg, role) for role in (leg.opener, leg.other)]
         (x0, y0), (x1, y1) = ends
-        x = self._bar[segment.name] + toward * (1 - self._rank(segment, leg)) * _LANE
+        x = self._bar[segment.name] + toward * (1.5 - self._rank(segment, leg)) * _LANE
         points = " ".join(f"{a:g},{b:g}" for a, b in ((x0, y0), (x, y0), (x, y1), (x1, y1)))
         SubElement(self._svg, "polyline", {"class": f"line {leg.kind}", "points": points})
         if leg.arrives:
@@ -192,13 +212,17 @@ class Drawing:
     def _rank(self, segment: Segment, leg: Leg) -> int:
         """Where a leg runs in the bar, from the firewall's side: outer ones first, so that the fewest cross."""
         if Role.FIREWALL not in (leg.opener, leg.other):
-            return 2
-        node = leg.other if leg.opener is Role.FIREWALL else leg.opener
-        beside = [each for each in self._legs(segment) if {each.opener, each.other} == {node, Role.FIREWALL}]
-        beside.sort(key=lambda each: self._dock(segment, each, node)[1])
-        if self._centre[node][1] > self._centre[Role.FIREWALL][1]:
-            beside.reverse()
+            return 3
+        down = self._leads_down(leg)
+        passing = [each for each in self._legs(segment) if Role.FIREWALL in (each.opener, each.other)]
+        beside = [each for each in passing if self._leads_down(each) == down]
+        beside.sort(key=lambda each: self._dock(segment, each, Role.FIREWALL)[1], reverse=down)
         return next(number for number, each in enumerate(beside) if each is leg)
+
+    def _leads_down(self, leg: Leg) -> bool:
+        """Whether the node that a leg connects with the firewall stands below it."""
+        node = leg.other if leg.opener is Role.FIREWALL else leg.opener
+        return self._centre[node][1] > self._centre[Role.FIREWALL][1]
 
     def _draw_node(self, role: Role) -> None:
         x, y = self._centre[role]
@@ -211,7 +235,7 @@ class Drawing:
             self._text(str(link.address), x, y + 30 - 6 * len(links) + 16 * number, "code ink", anchor="middle")
 
     def _draw_legend(self) -> None:
-        top = _TOP + _ROW + _BOX[1] + 58
+        top = _TOP + self._tall + 58
         for number, (kind, text) in enumerate(_LEGEND):
             y = top + 26 * number
             SubElement(self._svg, "polyline", {"class": f"line {kind}", "points": f"30,{y} 68,{y}"})

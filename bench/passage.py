@@ -143,6 +143,7 @@ class RealTime:
 
     def until(self, seen: Callable[[], bool], within: float) -> bool:
         """See Passage."""
+        self.rest()
         begun = time.monotonic()
         while not seen():
             gone = time.monotonic() - begun

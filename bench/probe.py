@@ -12,7 +12,6 @@ import json
 import os
 import signal
 import socket
-import struct
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +19,7 @@ from pathlib import Path
 from pyroute2 import IPRoute, NFCTSocket
 from pyroute2.netlink.exceptions import NetlinkError
 
+from emulators.esp import TUN, kernel_has_esp
 from network.firewall import find_nft
 from network.netns import kernel
 
@@ -146,37 +146,15 @@ def _netem() -> None:
 
 
 def _tun() -> None:
-    tun = os.open("/dev/net/tun", os.O_RDWR)
+    tun = os.open(TUN, os.O_RDWR)
     os.close(tun)
     with IPRoute() as netlink:
         netlink.link("add", ifname="tun", kind="tuntap", mode="tun")
 
 
 def _esp() -> None:
-    """Adds a security association with ESP: struct xfrm_usersa_info and two struct xfrm_algo (linux/xfrm.h)."""
-    netlink_xfrm, new_association, request_and_acknowledge = 6, 0x10, 0x05
-    size, unlimited = 224, 0xFFFFFFFFFFFFFFFF
-    association = bytearray(size)
-    struct.pack_into("=H", association, 40, socket.AF_INET)
-    struct.pack_into("=4s12xIB", association, 56, socket.inet_aton("192.0.2.2"), socket.htonl(4096), socket.IPPROTO_ESP)
-    struct.pack_into("=4s", association, 80, socket.inet_aton("192.0.2.1"))
-    struct.pack_into("=4Q", association, 96, *[unlimited] * 4)
-    struct.pack_into("=H", association, 212, socket.AF_INET)
-    cipher = struct.pack("=64sI16x", b"cbc(aes)", 128)
-    digest = struct.pack("=64sI32x", b"hmac(sha256)", 256)
-    body = bytes(association) + _attribute(2, cipher) + _attribute(1, digest)
-    header = struct.pack("=IHHII", 16 + len(body), new_association, request_and_acknowledge, 1, 0)
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, netlink_xfrm) as netlink:
-        netlink.settimeout(2)
-        netlink.send(header + body)
-        answer = netlink.recv(4096)
-    (result,) = struct.unpack_from("=i", answer, 16)
-    if result:
-        raise OSError(-result, os.strerror(-result))
-
-
-def _attribute(kind: int, value: bytes) -> bytes:
-    return struct.pack("=HH", 4 + len(value), kind) + value
+    if not kernel_has_esp():
+        raise OSError(errno.EPROTONOSUPPORT, os.strerror(errno.EPROTONOSUPPORT))
 
 
 _NAMESPACES: dict[Trial, Callable[[], None]] = {

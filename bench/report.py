@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.passage import NotSeen
+from bench.tunnels import NoTunnel
 from bench.verdict import Verdict, judge
 from network.fabric import FabricError
 from network.firewall import PolicyRefused
@@ -32,6 +33,7 @@ _SAYS_IT_ALL = (
     NodeGone,
     NodeSilent,
     PolicyRefused,
+    NoTunnel,
     Refusal,
     StepDefinitionNotFoundError,
 )

@@ -57,6 +57,11 @@ class Retransmission:
         return sum(self.timeout * self.base**n for n in range(self.tries + 1))
 
 
+def find_charon() -> str | None:
+    """The path of strongSwan's IKE daemon, None where it is not installed."""
+    return shutil.which("charon-systemd", path=_SYSTEM_FOLDERS)
+
+
 class Charon:
     """One charon, whose files are in `folder`; started at most once, since each charon's state is its own."""
 
@@ -92,7 +97,7 @@ class Charon:
 
     async def start(self) -> None:
         """Starts it; returns when it can be asked. Raises TunnelUnavailable when it can't be had here."""
-        program = shutil.which("charon-systemd", path=_SYSTEM_FOLDERS)
+        program = find_charon()
         if program is None:
             raise TunnelUnavailable("No VPN tunnel can be made here: install strongSwan (package charon-systemd).")
         if shutil.which("setpriv", path=_SYSTEM_FOLDERS) is None:

@@ -37,7 +37,7 @@ def esp_backend() -> EspBackend:
     To be asked where the tunnel will be: in a network namespace whose administrator the process is. Raises
     TunnelUnavailable where neither can be had.
     """
-    if _kernel_has_esp():
+    if kernel_has_esp():
         return EspBackend.KERNEL
     try:
         os.close(os.open(TUN, os.O_RDWR | os.O_CLOEXEC))
@@ -60,8 +60,11 @@ def flush_ipsec() -> None:
             raise OSError(error, f"The IPsec state cannot be flushed: {os.strerror(error)}")
 
 
-def _kernel_has_esp() -> bool:
-    """Asks the kernel to take an ESP security association between nobody and nobody, and takes it back."""
+def kernel_has_esp() -> bool:
+    """Whether the kernel does ESP in this network namespace, whose administrator the process is.
+
+    It is asked to take a security association between nobody and nobody, which it gives back.
+    """
     everywhere = socket.inet_aton("127.0.0.1") + bytes(12)
     spi = 0x0F00D00D
     identity = everywhere + struct.pack("!IB3x", spi, _ESP)

@@ -8,9 +8,10 @@ jumps the clock runs as real time does, so that a slow answer is still waited fo
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextvars import Context
 from typing import TypeVarTuple, Unpack
 
@@ -29,6 +30,7 @@ class ClockLoop(asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         self._offset = 0.0
+        self._holds = 0
         self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
         self._waiting: set[int] = set()
         self._count = 0
@@ -73,8 +75,22 @@ class ClockLoop(asyncio.SelectorEventLoop):
         self._tidy_at = max(_FEW, 2 * len(self._timers))
         heapq.heapify(self._timers)
 
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Keeps site time from jumping, while something goes on in real time that the loop's time does not move."""
+        self._holds += 1
+        try:
+            yield
+        finally:
+            self._holds -= 1
+
     def next_timer(self) -> float | None:
-        """The site time at which the next timer falls due, or None when nothing waits for time to pass."""
+        """The site time at which the next timer falls due, or None when nothing waits for time to pass.
+
+        While time is held, that is now.
+        """
+        if self._holds:
+            return self.time()
         while self._timers:
             when, ticket, handle = self._timers[0]
             if ticket in self._waiting and not handle.cancelled():

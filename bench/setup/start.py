@@ -19,7 +19,11 @@ def main(arguments: list[str]) -> int:
     root = Path(__file__).resolve().parents[2]
     environment = Environment(Path(os.path.abspath(os.environ.get("OXOBENCH_VENV") or root / ".venv")), root)
     try:
-        tools.provide(_needed(arguments, environment))
+        # The doctor only looks, so it must run where something is missing; so must help.
+        only_looks = not arguments or arguments[0] == "doctor" or "--help" in arguments
+        needed = [*([] if environment.ready() else [tools.VENV]), *([] if only_looks else [tools.NFT])]
+        # Without charon, scenarios that need a VPN tunnel are left out.
+        tools.provide(needed, [] if only_looks else [tools.CHARON])
         environment.provide()
     except SetupError as error:
         say(str(error))
@@ -28,12 +32,6 @@ def main(arguments: list[str]) -> int:
         say("the set-up was interrupted; the next start takes it up again")
         return INTERRUPTED
     _become(environment.python, arguments)
-
-
-def _needed(arguments: list[str], environment: Environment) -> list[tools.Tool]:
-    """What this start needs. The doctor only looks, so it must run where something is missing; so must help."""
-    only_looks = not arguments or arguments[0] == "doctor" or "--help" in arguments
-    return [*([] if environment.ready() else [tools.VENV]), *([] if only_looks else [tools.NFT])]
 
 
 def _become(python: Path, arguments: list[str]) -> NoReturn:

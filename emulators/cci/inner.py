@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import struct
 from dataclasses import dataclass, field
@@ -111,8 +112,11 @@ class InnerNetwork:
         """Ends the connections to a PBX whose tunnel is gone: nothing leads there any more."""
         for connection in self._connections:
             if connection.address == address and connection.state is not ConnectionState.ENDED:
-                self._end(connection, "the tunnel is gone")
-                if writer := self._writers.get(connection.number):
+                writer = self._writers.get(connection.number)
+                # What the PBX has said last may have come without having been read.
+                error = writer.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) if writer else 0
+                self._end(connection, os.strerror(error) if error else "the tunnel is gone")
+                if writer:
                     _reset(writer)
 
     def _start(self, work: asyncio._CoroutineLike[None]) -> None:

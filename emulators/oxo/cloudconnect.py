@@ -37,6 +37,9 @@ log = logging.getLogger(__name__)
 class VpnAgent(Protocol):
     """The PBX's VPN agent, as the connection agent uses it: at most one tunnel, shared by the users of connections."""
 
+    async def start(self) -> None:
+        """Begins with the PBX: clears away what a power cut has left of a tunnel."""
+
     async def open(self, request: OpenRequest, login: VpnParameters) -> Opened:
         """One more connection, on the tunnel that is up or on a new one. Takes long, but not for ever. Raises Failure.
 
@@ -63,6 +66,9 @@ class WithoutVpn:
 
     def __init__(self, on_lost: Callable[[], None]) -> None:
         """`on_lost` is never called: there is nothing to lose."""
+
+    async def start(self) -> None:
+        """Does nothing."""
 
     async def open(self, request: OpenRequest, login: VpnParameters) -> Opened:
         """Fails. Raises Failure."""
@@ -100,6 +106,7 @@ class ConnectionAgent(Agent[CloudConnectSettings]):
     async def run(self) -> None:
         """Keeps the link while it is enabled, for ever. When cancelled it closes link and tunnel in order."""
         try:
+            await self._vpn.start()
             await super().run()
         finally:
             await self._vpn.stop()

@@ -37,14 +37,16 @@ class ManagementPage:
         """Serves on this address. Raises OSError when it can't."""
         self._server = await asyncio.start_server(self._serve, address, self._port, limit=HEAD_LIMIT)
 
-    async def stop(self) -> None:
-        """Serves no more, and resets every connection."""
+    def stop(self) -> int:
+        """Serves no more, and resets every connection; returns how many there were."""
         if self._server is not None:
             self._server.close()
             self._server = None
-        for client in list(self._clients):
+        count = len(self._clients)
+        for client in self._clients:
             _reset(client)
         self._clients.clear()
+        return count
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._server is None or len(self._clients) >= CLIENT_LIMIT:

@@ -12,11 +12,13 @@ another gateway, while the tunnel is up, is refused as busy; so is a request or 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import enum
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 from emulators.cloudconnect.failure import Failure, FailureCode
 from emulators.cloudconnect.requests import Opened, OpenRequest, VpnParameters
@@ -25,6 +27,9 @@ from emulators.oxo.managementpage import ManagementPage
 from emulators.oxo.vpnlog import VpnLog
 from emulators.oxo.vpntunnel import Gateway, Tunnel, TunnelParameters
 from emulators.vici import ViciError
+
+_LOOKS, _PAUSE = 50, 0.002
+"""How often it is looked whether the last packets have left, and the seconds between two looks."""
 
 
 class VpnState(enum.Enum):
@@ -77,6 +82,9 @@ class VpnAgent:
     raises LinkFailure; `on_lost` is called when the tunnel ended without a request, and is not told why.
     """
 
+    Line: ClassVar[type[Tunnel]] = Tunnel
+    """What its tunnels are made of, so that a test can make one that does one thing wrong."""
+
     def __init__(
         self,
         folder: Path,
@@ -128,7 +136,7 @@ class VpnAgent:
 
     async def start(self) -> None:
         """Takes away what is left of a tunnel that ended with the PBX's power."""
-        await Tunnel(self._folder, self._ca, self._rules.tunnel).sweep()
+        await self.Line(self._folder, self._ca, self._rules.tunnel).sweep()
 
     async def open(self, request: OpenRequest, login: VpnParameters) -> Opened:
         """Opens a connection, and the tunnel when there is none. `login` serves for a request that brings none.
@@ -190,7 +198,7 @@ class VpnAgent:
 
     async def _set_up(self, request: OpenRequest, login: VpnParameters) -> None:
         """Brings the tunnel up; whatever goes wrong, the agent is ready for the next request afterwards."""
-        tunnel = Tunnel(self._folder, self._ca, self._rules.tunnel)
+        tunnel = self.Line(self._folder, self._ca, self._rules.tunnel)
         self._tunnel = tunnel
         try:
             await tunnel.open(Gateway(request.gateway, await self._find(request.gateway)), login)
@@ -234,13 +242,14 @@ class VpnAgent:
         inactive = asyncio.create_task(self._until_inactive(tunnel, timeout))
         try:
             await asyncio.wait({lost, inactive}, return_when=asyncio.FIRST_COMPLETED)
-            reason = lost.result() if lost.done() else inactive.result()
+            is_lost = lost.done()
+            reason = lost.result() if is_lost else inactive.result()
         finally:
             lost.cancel()
             inactive.cancel()
         # This task must not be cancelled by what it starts.
         self._supervision = None
-        await self._take_down(f"tunnel down: {reason}")
+        await self._take_down(f"tunnel down: {reason}", wait=not is_lost)
         self._on_lost()
 
     async def _until_inactive(self, tunnel: Tunnel, timeout: float) -> str:
@@ -272,8 +281,10 @@ class VpnAgent:
                     task.cancel()
                     await asyncio.wait({task})
             self._connections.clear()
-            await self._page.stop()
             if self._tunnel is not None:
+                if wait:
+                    await self._hang_up(self._tunnel)
+                self._page.stop()
                 await self._tunnel.close(wait)
         finally:
             self._supervision = None
@@ -281,6 +292,17 @@ class VpnAgent:
             self._closing = None
             self._state = VpnState.DOWN
         self._log.write(reason)
+
+    async def _hang_up(self, tunnel: Tunnel) -> None:
+        """Resets the connections to the management page, and sees that the resets leave before the tunnel goes."""
+        with contextlib.suppress(ViciError, TimeoutError):
+            async with asyncio.timeout(self._rules.tunnel.close_timeout):
+                before = await tunnel.packets_sent()
+                expected = before + self._page.stop()
+                for _ in range(_LOOKS):
+                    if await tunnel.packets_sent() >= expected:
+                        break
+                    await asyncio.sleep(_PAUSE)
 
     def _refusal(self, code: FailureCode, text: str) -> Failure:
         failure = Failure(code, text)

@@ -135,6 +135,10 @@ class Tunnel:
         child = _child(await self._association())
         return int(child.get("bytes-in", "0")) + int(child.get("bytes-out", "0"))
 
+    async def packets_sent(self) -> int:
+        """How many packets have left through the tunnel. Raises ViciError."""
+        return int(_child(await self._association()).get("packets-out", "0"))
+
     async def close(self, wait: bool = True) -> None:
         """Ends the tunnel: IKE DELETE to the gateway, then charon, address and routes. Harmless when it is down.
 

@@ -1,9 +1,9 @@
 """Finds out whether anything still happens in a sandbox.
 
 A process that waits for nothing but an event or a timer sleeps, and its count of context switches stands still. When
-this holds for every thread of every node over several looks, and no byte that was sent is still on its way, no node
-will do anything more until time passes. Looks are counted, not milliseconds: on a busy machine they come more slowly,
-as the nodes do.
+this holds for every thread of every node, and of what nodes have started, over several looks, and no byte that was sent
+is still on its way, no node will do anything more until time passes. Looks are counted, not milliseconds: on a busy
+machine they come more slowly, as the nodes do.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from pathlib import Path
 
 _SYN_SENT = "02"
 _LISTEN = "0A"
+_PROBE_TIMER = "04"
+"""Bytes that cannot be sent at all, since the peer takes none or there is no way to it."""
 
 LOOKS = 4
 PAUSE = 0.002
@@ -43,12 +45,12 @@ def wait_until_quiet(living: Callable[[], list[int]], deadline: float, proc: Pat
 
 
 def _look(tasks: Path) -> list[tuple[str, str]]:
-    """Each thread with its count of context switches; with an empty count when it is not asleep."""
+    """Each thread with its count of context switches; with an empty count when it neither sleeps nor is stopped."""
     looks = []
     try:
         for task in tasks.iterdir():
             status = (task / "status").read_text()
-            asleep = "\nState:\tS" in status
+            asleep = "\nState:\tS" in status or "\nState:\tT" in status
             looks.append((task.name, status[status.index("\nvoluntary_ctxt") :] if asleep else ""))
     except (FileNotFoundError, ProcessLookupError):
         # The process ended between two looks: the next look finds it gone.
@@ -69,7 +71,8 @@ def _bytes_under_way(table: Path) -> bool:
         return True
     for row in rows:
         columns = row.split()
-        state, unsent, sent_again = columns[3], columns[4].partition(":")[0], columns[6]
-        if state not in (_SYN_SENT, _LISTEN) and int(unsent, 16) > 0 and int(sent_again, 16) == 0:
+        state, unsent, timer, sent_again = columns[3], columns[4].partition(":")[0], columns[5][:2], columns[6]
+        waiting = state not in (_SYN_SENT, _LISTEN) and timer != _PROBE_TIMER and int(unsent, 16) > 0
+        if waiting and int(sent_again, 16) == 0:
             return True
     return False

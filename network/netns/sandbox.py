@@ -226,8 +226,9 @@ class Sandbox:
         return True
 
     def _living(self) -> list[int]:
+        # What the nodes have started too, such as an IKE daemon: every process here but this one.
         self._reap()
-        return list(self._pids.values())
+        return [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) != os.getpid()]
 
     def _reap(self) -> None:
         # Orphans too, such as what a node had started when it was killed: they become children of process 1.

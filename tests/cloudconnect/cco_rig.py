@@ -63,6 +63,9 @@ class Tunnel:
         self.users.clear()
         return self.closed[-1]
 
+    async def start(self) -> None:
+        """Has nothing to clear away."""
+
     async def stop(self) -> None:
         if self.users:
             await self.close()

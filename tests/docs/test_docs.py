@@ -10,14 +10,18 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bench.cli import cli
 from emulators.cci.parameters import ServiceParameters
+from emulators.cloudconnect.failure import FailureCode
 from emulators.doorparameters import DoorParameters
 from emulators.oxo.parameters import AgentParameters, ConnectionParameters, LinkParameters
+from emulators.oxo.vpnagent import VpnRules
 from emulators.rainbow.parameters import GatewayParameters
 from network.firewall import policy_names
 from steps.proxy import MODES
@@ -148,16 +152,27 @@ def test_every_mode_of_the_proxy_is_listed_in_the_readme() -> None:
     [
         ("Parameters of the agent", AgentParameters),
         ("Parameters of the connection agent", ConnectionParameters),
+        ("Parameters of the VPN agent", VpnRules),
         ("Parameters of the PCG", GatewayParameters),
         ("Parameters of the connection service", ServiceParameters),
     ],
 )
 def test_every_parameter_is_listed_with_its_default(
-    title: str, kind: type[LinkParameters] | type[DoorParameters]
+    title: str, kind: type[LinkParameters] | type[DoorParameters] | type[VpnRules]
 ) -> None:
     section = _section(_text(ROOT / "docs" / "facts.md"), title)
-    listed = dict(re.findall(r"^\| `(\w+)` \| ([^|]+) \|", section, re.MULTILINE))
-    assert listed == {field.name: _written(field.default) for field in dataclasses.fields(kind)}
+    listed = dict(re.findall(r"^\| `([\w.]+)` \| ([^|]+) \|", section, re.MULTILINE))
+    assert listed == dict(_defaults(kind()))
+
+
+def _defaults(parameters: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Names and defaults as the docs write them, those of parameters within parameters too."""
+    for field in dataclasses.fields(parameters):
+        value = getattr(parameters, field.name)
+        if dataclasses.is_dataclass(value):
+            yield from _defaults(value, f"{prefix}{field.name}.")
+        else:
+            yield f"{prefix}{field.name}", _written(value)
 
 
 def _written(value: object) -> str:
@@ -167,6 +182,17 @@ def _written(value: object) -> str:
     if isinstance(value, enum.Enum):
         return str(value.value)
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def test_every_failure_code_is_listed() -> None:
+    listed = _first_column(_section(_text(ROOT / "docs" / "protocol.md"), "Failure codes"))
+    assert listed == list(FailureCode)
+
+
+@pytest.mark.vpn
+def test_the_vpn_scenario_of_the_readme_runs(tmp_path: Path) -> None:
+    (tmp_path / "vpn.feature").write_text(_block(_section(_text(README), "Cloud Connect and its VPN"), "gherkin"))
+    assert "1 passed" in _run(tmp_path, "vpn.feature")
 
 
 def test_what_the_readme_shows_runs(tmp_path: Path) -> None:
@@ -193,10 +219,15 @@ def test_what_the_readme_shows_runs(tmp_path: Path) -> None:
         "      | sets.toml |",
     ]
     (tmp_path / "reader.feature").write_text("\n".join(feature), encoding="utf-8")
+    assert "4 passed" in _run(tmp_path, "reader.feature")
+
+
+def _run(folder: Path, feature: str) -> str:
+    """Runs a feature file of a reader, in the reader's folder; returns what was said."""
     options = ["-q", "-c", str(ROOT / "pytest.ini"), f"--rootdir={ROOT}", "--noconftest", "-p", "conftest"]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", *options, f"--artifacts={tmp_path / 'evidence'}", "reader.feature"],
-        cwd=tmp_path,
+        [sys.executable, "-m", "pytest", *options, f"--artifacts={folder / 'evidence'}", feature],
+        cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
@@ -204,4 +235,4 @@ def test_what_the_readme_shows_runs(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "4 passed" in done.stdout
+    return done.stdout

@@ -73,7 +73,7 @@ def open_hands(site: NetnsSite, policy: str) -> Hands:
         Role.OXO: hand(tcp=[80]),
         Role.PROXY: hand(tcp=[8080]),
         Role.DNS: hand(tcp=PORTS, udp=[53, 123]),
-        Role.PCG: hand(tcp=PORTS, udp=[53, 123]),
+        Role.PCG: hand(tcp=PORTS, udp=[53, 123, 500, 4500]),
         Role.FIREWALL: ProgramSpec("network.firewall:Firewall", settings),
     }
     nodes = {role: site.start(role, spec) for role, spec in specs.items()}

@@ -300,4 +300,4 @@ def outcomes(node: Remote, asked: list[tuple[str, str, int]], until: Callable[[C
     return [node.ask("outcome", key=key) for key in keys]
 
 
-ROLES = (Role.OXO, Role.PROXY, Role.FIREWALL, Role.DNS, Role.PCG)
+ROLES = tuple(Role)

@@ -16,16 +16,20 @@ OUTSIDE = str(DEFAULT_PLAN.address(Role.FIREWALL, "wan"))
 
 HTTPS, HTTP, OTHER = ("tcp", PCG, 443), ("tcp", PCG, 80), ("tcp", PCG, 8443)
 NAMES, NAMES_TCP, CLOCK = ("udp", PCG, 53), ("tcp", PCG, 53), ("udp", PCG, 123)
-EVERYTHING = (HTTPS, HTTP, OTHER, NAMES, NAMES_TCP, CLOCK)
+IKE, IKE_NAT = ("udp", PCG, 500), ("udp", PCG, 4500)
+EVERYTHING = (HTTPS, HTTP, OTHER, NAMES, NAMES_TCP, CLOCK, IKE, IKE_NAT)
 
-PASSED = ["passed"] * 6
-DROPPED = ["dropped"] * 6
+PASSED = ["passed"] * 8
+DROPPED = ["dropped"] * 8
+HTTPS_AND_NAMES = ["passed", "dropped", "dropped", "passed", "passed", "dropped"]
 ALLOWED = {
     "permissive": (PASSED, PASSED),
-    "blocking": (["dropped"] + ["passed"] * 5, ["dropped"] + ["passed"] * 5),
-    "rejecting": (["reset"] + ["passed"] * 5, ["reset"] + ["passed"] * 5),
+    "blocking": (["dropped"] + ["passed"] * 7,) * 2,
+    "rejecting": (["reset"] + ["passed"] * 7,) * 2,
     "proxy-only": (DROPPED, PASSED),
-    "https-only": (["passed", "dropped", "dropped", "passed", "passed", "dropped"],) * 2,
+    "https-only": ([*HTTPS_AND_NAMES, "dropped", "dropped"],) * 2,
+    "https-ipsec": ([*HTTPS_AND_NAMES, "passed", "passed"],) * 2,
+    "no-ipsec": (["passed"] * 6 + ["dropped"] * 2,) * 2,
     "deny-all": (DROPPED, DROPPED),
 }
 """By policy: what comes of EVERYTHING for the PBX and for the proxy."""
@@ -98,8 +102,8 @@ def test_an_own_policy_file(hands: Hands, tmp_path: Path) -> None:
     policy = Policy.load(str(file))
     assert policy.name == "customer"
     hands.policy(policy)
-    assert hands.try_(Role.OXO, *EVERYTHING) == ["dropped", "dropped", "dropped", "passed", "dropped", "dropped"]
-    assert hands.try_(Role.PROXY, *EVERYTHING) == ["passed", "passed", "dropped", "passed", "dropped", "dropped"]
+    assert hands.try_(Role.OXO, *EVERYTHING) == ["dropped"] * 3 + ["passed"] + ["dropped"] * 4
+    assert hands.try_(Role.PROXY, *EVERYTHING) == ["passed"] * 2 + ["dropped", "passed"] + ["dropped"] * 4
 
 
 def test_an_empty_policy_lets_nothing_out(hands: Hands, tmp_path: Path) -> None:

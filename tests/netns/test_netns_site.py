@@ -74,7 +74,7 @@ def test_a_site_shows_nothing_on_the_host(site: NetnsSite) -> None:
     node = site.start(Role.OXO, hand())
     node.wait_until_ready()
     ports = {port_name(link.segment, planned.name) for planned in DEFAULT_PLAN.nodes for link in planned.links}
-    assert len(ports) == 6
+    assert len(ports) == 8
     assert not {name for _, name in socket.if_nameindex()} & {*ports, "lan", "wan"}
     assert "oxobench" not in Path("/proc/self/mountinfo").read_text()
 

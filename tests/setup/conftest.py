@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
-
 import pytest
+
+from tests.setup.lacking import without_program
 
 
 @pytest.fixture
-def without_nft(tmp_path: Path) -> list[str]:
+def without_nft() -> list[str]:
     """The beginning of a command that runs the rest as root of a namespace in which no nft can be run."""
-    folders = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-    nft = shutil.which("nft", path=folders)
-    assert nft is not None
-    hide = f'mount --bind /dev/null "{Path(nft).resolve()}" && exec "$@"'
-    return ["unshare", "--user", "--mount", "--map-root-user", "sh", "-c", hide, "sh"]
+    return without_program("nft")

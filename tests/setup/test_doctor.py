@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from bench import doctor
-from bench.doctor import State
+from bench.doctor import Failure, State
+from bench.probe import Trial
+from tests.setup.lacking import without_program, without_tun
 
 ROOT = Path(__file__).resolve().parents[2]
 NO_USER_NAMESPACES = [
@@ -81,6 +83,34 @@ def test_without_nft(without_nft: list[str]) -> None:
     assert found["nft (the firewall's rules)"]["advice"] == "sudo apt-get install -y nftables"
     assert found["firewall: filter, NAT, reject"]["state"] == "not tried"
     assert found["firewall: connection tracking"]["state"] == "ok"
+
+
+def test_without_charon_there_is_no_tunnel_and_scenarios_run() -> None:
+    done = doctor_under(without_program("charon-systemd"), "--json")
+    assert done.returncode == 0
+    found = states(done)
+    assert found["strongSwan's charon (VPN)"]["state"] == "absent"
+    assert found["VPN tunnel"]["detail"] == "strongSwan's charon is not installed."
+
+
+def test_without_tun_the_kernel_does_esp_or_there_is_no_tunnel() -> None:
+    done = doctor_under(without_tun(), "--json")
+    assert done.returncode == 0
+    found = states(done)
+    assert found["TUN (VPN)"]["state"] == "absent"
+    expected = {
+        "ok": "ESP in the kernel",
+        "absent": "The kernel has no ESP, and TUN is not to be had (no such file or directory).",
+    }
+    assert found["VPN tunnel"]["detail"] == expected[found["ESP in the kernel (VPN)"]["state"]]
+
+
+def test_who_does_esp() -> None:
+    none = Failure(93, "Protocol not supported")
+    assert doctor.vpn_tunnel({Trial.TUN: None, Trial.ESP: None}).detail == "ESP in the kernel"
+    assert doctor.vpn_tunnel({Trial.TUN: none, Trial.ESP: None}).detail == "ESP in the kernel"
+    assert doctor.vpn_tunnel({Trial.TUN: None, Trial.ESP: none}).detail == "ESP in user space, over TUN"
+    assert doctor.vpn_tunnel({}).state is State.UNTRIED
 
 
 def test_what_is_only_optional_does_not_count() -> None:

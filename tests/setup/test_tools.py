@@ -44,7 +44,7 @@ def provide_nft(without_nft: list[str], apt: Path, system: str, asker: str = "")
 
 
 def test_nothing_missing_is_nothing_to_do(capfd: pytest.CaptureFixture[str]) -> None:
-    tools.provide([tools.NFT, tools.VENV])
+    tools.provide([tools.NFT, tools.VENV], [tools.CHARON])
     assert capfd.readouterr().err == ""
 
 
@@ -91,7 +91,92 @@ def test_another_system_names_the_package(tmp_path: Path, without_nft: list[str]
 
 
 def test_several_tools_make_one_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    absent = [tools.Tool("one", "pkg-one", lambda: False), tools.Tool("two", "pkg-two", lambda: False)]
+    absent = [tools.Tool("one", ("pkg-one",), lambda: False), tools.Tool("two", ("pkg-two",), lambda: False)]
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(SetupError, match="one and two missing: install pkg-one and pkg-two"):
         tools.provide(absent)
+
+
+SYSTEMCTL = """#!/bin/sh
+echo "systemctl $*" >>{folder}/calls
+exit {code}
+"""
+IN_FOLDERS_OF_ITS_OWN = """
+mount --bind {folder}/sbin /usr/sbin && mkdir -p /run/systemd && mount -t tmpfs none /lib/systemd/system &&
+mount -t tmpfs none /etc/systemd && mount -t tmpfs none /run && {systemd} PATH={folder}:$PATH exec {asker} "$@"
+"""
+SUCH_A_POLICY = "/usr/sbin/policy-rc.d; test $? = 101 && cp /bin/true /usr/sbin/charon-systemd"
+
+
+def provide_charon(
+    folder: Path, systemd: bool = True, asker: str = "", systemctl: int = 0, needed: str = "[]"
+) -> subprocess.CompletedProcess[str]:
+    """Asks for charon on a Debian that has none, and whose folders for units and system programs are empty."""
+    (folder / "sbin").mkdir(exist_ok=True)
+    script = folder / "systemctl"
+    script.write_text(SYSTEMCTL.format(folder=folder, code=systemctl))
+    script.chmod(0o755)
+    ask = f"from bench.setup import tools; tools.provide({needed}, [tools.CHARON])"
+    made = "mkdir -p /run/systemd/system &&" if systemd else ""
+    begin = IN_FOLDERS_OF_ITS_OWN.format(folder=folder, asker=asker, systemd=made)
+    under = ["unshare", "--user", "--mount", "--map-root-user", "sh", "-c", begin, "sh"]
+    command = [*under, sys.executable, "-c", ask]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+
+
+def calls(folder: Path) -> list[str]:
+    return [line for line in (folder / "calls").read_text().splitlines() if not line.endswith("update")]
+
+
+@pytest.mark.parametrize(("systemd", "options"), [(True, "disable --now"), (False, "disable")])
+def test_charon_is_installed_and_its_service_is_neither_started_nor_enabled(
+    tmp_path: Path, systemd: bool, options: str
+) -> None:
+    apt_get(tmp_path, SUCH_A_POLICY)
+    done = provide_charon(tmp_path, systemd)
+    assert done.returncode == 0, done.stderr
+    assert calls(tmp_path)[-1] == f"systemctl {options} strongswan.service"
+    assert "strongswan.service is disabled: the bench starts the program itself" in done.stderr
+    assert [path.name for path in (tmp_path / "sbin").iterdir()] == ["charon-systemd"]
+
+
+def test_a_policy_of_the_administrators_own_stays(tmp_path: Path) -> None:
+    apt_get(tmp_path, "cp /bin/true /usr/sbin/charon-systemd")
+    (tmp_path / "sbin").mkdir()
+    policy = tmp_path / "sbin" / "policy-rc.d"
+    policy.write_text("#!/bin/sh\nexit 0\n")
+    assert provide_charon(tmp_path).returncode == 0
+    assert policy.read_text() == "#!/bin/sh\nexit 0\n"
+
+
+def test_the_policy_goes_when_the_installation_fails_and_the_start_goes_on(tmp_path: Path) -> None:
+    apt_get(tmp_path, "echo 'E: disk full' && exit 100")
+    done = provide_charon(tmp_path)
+    assert done.returncode == 0
+    assert "E: disk full" in done.stderr
+    assert not list((tmp_path / "sbin").iterdir())
+
+
+def test_a_service_that_cannot_be_disabled_is_told(tmp_path: Path) -> None:
+    apt_get(tmp_path, SUCH_A_POLICY)
+    done = provide_charon(tmp_path, systemctl=1)
+    assert done.returncode == 0
+    assert "strongswan.service could not be disabled" in done.stderr
+
+
+def test_an_ordinary_users_command_leaves_no_service_running(tmp_path: Path) -> None:
+    apt_get(tmp_path, "exit 1")
+    packages = "charon-systemd libcharon-extauth-plugins libcharon-extra-plugins libstrongswan-standard-plugins"
+    command = f"run\n  sudo apt-get install -y {packages} && sudo systemctl disable --now strongswan.service\n"
+    asker = "unshare --user --map-user=1000"
+    done = provide_charon(tmp_path, asker=asker)
+    assert (done.returncode, done.stderr) == (0, f"oxobench: strongSwan's charon missing: {command}")
+    done = provide_charon(tmp_path, systemd=False, asker=asker)
+    assert done.stderr.endswith(f"{packages}\n")
+
+
+def test_what_is_needed_and_what_is_wanted_make_one_command(tmp_path: Path) -> None:
+    apt_get(tmp_path, "exit 1")
+    done = provide_charon(tmp_path, asker="unshare --user --map-user=1000", needed="[tools.NFT]")
+    assert done.returncode == 1
+    assert "nft and strongSwan's charon missing: run\n  sudo apt-get install -y nftables charon-systemd" in done.stderr

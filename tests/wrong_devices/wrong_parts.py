@@ -6,16 +6,18 @@ import asyncio
 import dataclasses
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar, NoReturn, TypeVar
 
 from emulators.oxo.ccctrla import CCCtrlA
 from emulators.oxo.failure import LinkFailure
 from emulators.oxo.mmc import MmcSession
 from emulators.oxo.node import Oxo
-from emulators.oxo.parameters import AgentParameters
+from emulators.oxo.parameters import LinkParameters
 from emulators.oxo.settings import RainbowSettings, Settings
 from emulators.oxo.store import SettingsStore
 from emulators.session import Ending, Session
+
+_Parameters = TypeVar("_Parameters", bound=LinkParameters)
 
 
 async def never() -> NoReturn:
@@ -24,7 +26,7 @@ async def never() -> NoReturn:
     raise AssertionError("nobody sets that event")
 
 
-def with_parameters(parameters: AgentParameters, **other: Any) -> AgentParameters:
+def with_parameters(parameters: _Parameters, **other: Any) -> _Parameters:
     """The parameters with some others in their place, whether or not these make sense."""
     copied = replace(parameters)
     for name, value in other.items():

@@ -1,0 +1,99 @@
+"""What becomes of scenarios that need a VPN tunnel, on a machine where none can be had."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench import tunnels
+from tests.setup.lacking import without_program, without_tun
+
+ROOT = Path(__file__).parents[2]
+NEEDS = """
+Feature: Some of it needs a tunnel
+  @vpn
+  Scenario: It does
+    Given the firewall is permissive
+  Rule: Here all of it
+    @vpn
+    Scenario Outline: It does <how>
+      Given the firewall is permissive
+      Examples:
+        | how |
+        | too |
+  Scenario: It does not
+    Given the firewall is permissive
+"""
+NO_CHARON = "strongSwan's charon is not installed."
+
+
+@pytest.fixture
+def features(tmp_path: Path) -> Path:
+    folder = tmp_path / "features"
+    folder.mkdir()
+    (folder / "needs.feature").write_text(NEEDS)
+    return folder
+
+
+def run(folder: Path, *arguments: str, under: list[str] | None = None, ci: bool = False) -> tuple[int, str]:
+    """Runs scenarios with the evidence beside `folder`; returns the exit code and what was said."""
+    options = ["-q", "-c", str(ROOT / "pytest.ini"), f"--rootdir={ROOT}", "--noconftest", "-p", "conftest"]
+    environment = {name: value for name, value in os.environ.items() if name != "CI"}
+    done = subprocess.run(
+        [
+            *(without_program("charon-systemd") if under is None else under),
+            *[sys.executable, "-m", "pytest", *options, f"--artifacts={folder.parent / 'evidence'}", *arguments],
+        ],
+        cwd=folder,
+        env=environment | {"PYTHONPATH": str(ROOT)} | ({"CI": "true"} if ci else {}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    return done.returncode, done.stdout
+
+
+@pytest.mark.parametrize("options", [[], ["-n", "2"]], ids=["alone", "parallel"])
+def test_they_are_left_out_and_it_is_said(features: Path, options: list[str]) -> None:
+    code, said = run(features, ".", *options)
+    assert code == 0, said
+    assert f"2 scenarios need a VPN tunnel and were left out: {NO_CHARON}" in said
+    assert "1 passed" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "ci"),
+    [(["needs.feature"], False), ([".", "-k", "too"], False), (["."], True)],
+    ids=["named", "alone chosen", "CI"],
+)
+def test_they_fail_as_the_benchs_fault_where_they_were_asked_for(
+    features: Path, arguments: list[str], ci: bool
+) -> None:
+    code, said = run(features, *arguments, ci=ci)
+    assert code == 2, said
+    assert f"No VPN tunnel can be made here: {NO_CHARON} `./oxobench doctor` says what to do." in said
+    assert "left out" not in said
+    assert "Traceback" not in said
+
+
+def test_without_tun_the_kernel_must_do_esp(features: Path) -> None:
+    code, said = run(features, ".", under=without_tun())
+    assert code == 0, said
+    left_out = (
+        "2 scenarios need a VPN tunnel and were left out: The kernel has no ESP, and TUN is not to be had" in said
+    )
+    assert left_out or "3 passed" in said
+
+
+def test_here_they_run(features: Path) -> None:
+    assert tunnels.why_none() == ""
+    code, said = run(features, ".", under=[])
+    assert code == 0, said
+    assert "3 passed" in said
+    assert "left out" not in said
