@@ -107,6 +107,10 @@ class Charon:
         self._log.unlink(missing_ok=True)
         await self.sweep()
         self._configuration.write_text(self._settings(), encoding="utf-8")
+        # A copy: where AppArmor has a profile for the program, it may read and write at fixed places only.
+        own = self._folder / "charon-systemd"
+        own.unlink(missing_ok=True)
+        shutil.copy(program, own)
         notify = self._folder / "notify"
         notify.unlink(missing_ok=True)
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:
@@ -119,7 +123,7 @@ class Charon:
             }
             # setpriv has the kernel kill charon when its node dies, in whatever way.
             self._process = await asyncio.create_subprocess_exec(
-                "setpriv", "--pdeathsig", "KILL", "--", program,
+                "setpriv", "--pdeathsig", "KILL", "--", str(own),
                 stdin=asyncio.subprocess.DEVNULL,
                 env=environment,
             )  # fmt: skip

@@ -4,10 +4,16 @@ A process that waits for nothing but an event or a timer sleeps, and its count o
 this holds for every thread of every node, and of what nodes have started, over several looks, and no byte that was sent
 is still on its way, no node will do anything more until time passes. Looks are counted, not milliseconds: on a busy
 machine they come more slowly, as the nodes do.
+
+Frames between namespaces stand in a queue of the CPU that they were sent from, until the kernel gets to it. On a busy
+machine that may take longer than all the looks, so a datagram is sent through every CPU's queue: when it arrives, what
+stood there before it has gone on.
 """
 
 from __future__ import annotations
 
+import os
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +28,36 @@ PAUSE = 0.002
 """Seconds between two looks."""
 
 
-def wait_until_quiet(living: Callable[[], list[int]], deadline: float, proc: Path = Path("/proc")) -> bool:
+CROSSINGS = 4
+"""From how many namespaces to the next a frame may go before it wakes a process: over LAN and firewall, ARP before."""
+
+
+class Queues:
+    """The CPUs' queues of frames, seen through a datagram socket that is connected to itself over loopback."""
+
+    def __init__(self, echo: socket.socket) -> None:
+        self._echo = echo
+        self._echo.settimeout(1.0)
+        self._cpus = os.sched_getaffinity(0)
+
+    def drain(self) -> bool:
+        """Waits until what stands in the queues now has gone on; False when that took too long."""
+        try:
+            for _ in range(CROSSINGS):
+                for cpu in self._cpus:
+                    os.sched_setaffinity(0, {cpu})
+                    self._echo.send(b"\0")
+                    self._echo.recv(1)
+        except TimeoutError:
+            return False
+        finally:
+            os.sched_setaffinity(0, self._cpus)
+        return True
+
+
+def wait_until_quiet(
+    living: Callable[[], list[int]], queues: Queues, deadline: float, proc: Path = Path("/proc")
+) -> bool:
     """Returns True when all processes are quiet, False when they weren't by `deadline` (monotonic, seconds).
 
     `living` gives the numbers of the processes that count, anew for each look.
@@ -33,7 +68,8 @@ def wait_until_quiet(living: Callable[[], list[int]], deadline: float, proc: Pat
         pids = living()
         # Bytes are looked for last, since the kernel takes its time over that, and before one more look at the
         # processes: what arrives meanwhile wakes one of them.
-        under_way = same == LOOKS - 1 and any(_bytes_under_way(proc / str(pid) / "net" / "tcp") for pid in pids)
+        last = same == LOOKS - 1
+        under_way = last and not (queues.drain() and not _any_bytes_under_way(pids, proc))
         now = [look for pid in pids for look in _look(proc / str(pid) / "task")]
         quiet = not under_way and all(switches != "" for _, switches in now)
         same = same + 1 if quiet and now == before else 0
@@ -42,6 +78,10 @@ def wait_until_quiet(living: Callable[[], list[int]], deadline: float, proc: Pat
         before = now
         time.sleep(PAUSE)
     return False
+
+
+def _any_bytes_under_way(pids: list[int], proc: Path) -> bool:
+    return any(_bytes_under_way(proc / str(pid) / "net" / "tcp") for pid in pids)
 
 
 def _look(tasks: Path) -> list[tuple[str, str]]:

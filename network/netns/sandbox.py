@@ -24,7 +24,7 @@ from typing import NoReturn
 from pyroute2.netlink.exceptions import NetlinkError
 
 from network.netns import kernel, messages
-from network.netns.quiet import wait_until_quiet
+from network.netns.quiet import Queues, wait_until_quiet
 from network.netns.wiring import Wiring
 from network.plan import Role, SitePlan
 from node.program import ProgramSpec, run
@@ -142,6 +142,7 @@ class Sandbox:
         except (OSError, NetlinkError) as error:
             messages.send(sock, Failed(f"The site's network could not be built: {error}."))
             raise
+        self._queues = Queues(self._wiring.echo)
         spec = ProgramSpec(
             "network.capture:Capture",
             {
@@ -182,7 +183,7 @@ class Sandbox:
             case Look(role):
                 return self._wiring.look(role)
             case Settle(within):
-                return wait_until_quiet(self._living, time.monotonic() + within)
+                return wait_until_quiet(self._living, self._queues, time.monotonic() + within)
             case Pids():
                 return dict(self._pids)
 

@@ -35,6 +35,8 @@ class Wiring:
         # The sandbox's first namespace has the machine's table of connections; from here on they have small ones.
         _prepare_namespace()
         home = _new_namespace()
+        self.echo = _open_echo()
+        kernel.setns(home)
         self._bridges = IPRoute()
         inside: dict[Role, IPRoute] = {}
         for node in plan.nodes:
@@ -122,6 +124,17 @@ def _prepare_namespace() -> None:
         setting = Path("/proc/sys/net") / name
         if setting.exists():
             setting.write_text(value)
+
+
+def _open_echo() -> socket.socket:
+    """A datagram socket that is connected to itself, in a namespace of its own where no capture sees it."""
+    os.close(_new_namespace())
+    with IPRoute() as inside:
+        inside.link("set", index=_index(inside, "lo"), state="up")
+    echo = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    echo.bind(("127.0.0.1", 0))
+    echo.connect(echo.getsockname())
+    return echo
 
 
 def _open_tap() -> socket.socket:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from bench.passage import JumpingTime
 from network.fabric import FabricError
 from network.firewall import Policy
 from network.netns.fabric import NetnsSite
-from network.netns.quiet import wait_until_quiet
+from network.netns.quiet import Queues, wait_until_quiet
 from network.plan import Role
 from node.remote import Remote
 from tests.netns.conftest import Hands
@@ -114,20 +116,40 @@ def test_bytes_that_are_lost_on_the_way_are_not_waited_for_for_ever(hands: Hands
     assert hands.nodes[Role.OXO].ask("outcome", key=link) == "pending"
 
 
-def test_no_process_at_all_is_quiet() -> None:
-    assert wait_until_quiet(list, time.monotonic() + 5)
+@pytest.fixture
+def queues() -> Iterator[Queues]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as echo:
+        echo.bind(("127.0.0.1", 0))
+        echo.connect(echo.getsockname())
+        yield Queues(echo)
 
 
-def test_a_process_that_has_ended_is_not_quiet_yet() -> None:
+def test_queues_that_nothing_comes_out_of_are_not_drained() -> None:
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as deaf,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as far,
+    ):
+        far.bind(("127.0.0.1", 0))
+        deaf.connect(far.getsockname())
+        before = os.sched_getaffinity(0)
+        assert not Queues(deaf).drain()
+        assert os.sched_getaffinity(0) == before
+
+
+def test_no_process_at_all_is_quiet(queues: Queues) -> None:
+    assert wait_until_quiet(list, queues, time.monotonic() + 5)
+
+
+def test_a_process_that_has_ended_is_not_quiet_yet(queues: Queues) -> None:
     pid = os.fork()
     if pid == 0:
         os._exit(0)
     os.waitpid(pid, 0)
-    assert not wait_until_quiet(lambda: [pid], time.monotonic() + 0.05)
+    assert not wait_until_quiet(lambda: [pid], queues, time.monotonic() + 0.05)
 
 
-def test_this_process_is_not_quiet_while_it_looks() -> None:
-    assert not wait_until_quiet(lambda: [os.getpid()], time.monotonic() + 0.05)
+def test_this_process_is_not_quiet_while_it_looks(queues: Queues) -> None:
+    assert not wait_until_quiet(lambda: [os.getpid()], queues, time.monotonic() + 0.05)
 
 
 ROW = "   0: F65CA8C0:C350 0A643363:01BB {state} {unsent}:00000000 01:00000014 {again}     0        0 4711 1 0"
@@ -145,11 +167,13 @@ ROW = "   0: F65CA8C0:C350 0A643363:01BB {state} {unsent}:00000000 01:00000014 {
     ],
     ids=["idle", "bytes under way", "FIN under way", "sent again", "SYN under way", "listening"],
 )
-def test_what_the_kernel_says_of_a_connection(tmp_path: Path, state: str, unsent: str, again: str, quiet: bool) -> None:
+def test_what_the_kernel_says_of_a_connection(
+    tmp_path: Path, queues: Queues, state: str, unsent: str, again: str, quiet: bool
+) -> None:
     """Reads /proc as it is when a node sleeps and has one connection."""
     task, net = tmp_path / "7" / "task" / "7", tmp_path / "7" / "net"
     task.mkdir(parents=True)
     net.mkdir()
     (task / "status").write_text("Name:\toxo\nState:\tS (sleeping)\nvoluntary_ctxt_switches:\t5\n")
     (net / "tcp").write_text("  sl  local_address\n" + ROW.format(state=state, unsent=unsent, again=again) + "\n")
-    assert wait_until_quiet(lambda: [7], time.monotonic() + (10 if quiet else 0.1), tmp_path) is quiet
+    assert wait_until_quiet(lambda: [7], queues, time.monotonic() + (10 if quiet else 0.1), tmp_path) is quiet

@@ -102,7 +102,7 @@ echo "systemctl $*" >>{folder}/calls
 exit {code}
 """
 IN_FOLDERS_OF_ITS_OWN = """
-mount --bind {folder}/sbin /usr/sbin && mkdir -p /run/systemd && mount -t tmpfs none /lib/systemd/system &&
+mount --bind {folder}/sbin /usr/sbin && mount -t tmpfs none /lib/systemd/system &&
 mount -t tmpfs none /etc/systemd && mount -t tmpfs none /run && {systemd} PATH={folder}:$PATH exec {asker} "$@"
 """
 SUCH_A_POLICY = "/usr/sbin/policy-rc.d; test $? = 101 && cp /bin/true /usr/sbin/charon-systemd"
