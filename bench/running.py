@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,7 +39,7 @@ class Selection:
             *(str(path) for path in chosen),
             # pytest finds the project's conftest.py by itself only for what lies in the project.
             *("--noconftest", "-p", "conftest"),
-            *(["-k", self.expression] if self.expression else []),
+            *(["-k", _in_test_names(self.expression)] if self.expression else []),
         ]
 
     def _checked(self, path: Path) -> Path:
@@ -48,6 +49,16 @@ class Selection:
         if path.is_file() and path.suffix != ".feature":
             raise RunRefused(f"{path.name} is not a feature file: its name must end in .feature.")
         return path.resolve()
+
+
+def _in_test_names(expression: str) -> str:
+    """An expression over words of scenarios' names, where "dead peer" means the one word that test names make of it."""
+    operators = {"and", "or", "not"}
+    parts: list[str] = []
+    for word in re.findall(r"[()]|[^\s()]+", expression):
+        joins = parts and not {word, parts[-1].rpartition("_")[2]} & {*operators, "(", ")"}
+        parts[-1:] = [f"{parts[-1]}_{word}"] if joins else [*parts[-1:], word]
+    return " ".join(parts)
 
 
 def run_scenarios(selection: Selection, fabric: str, real_time: bool, extra: Sequence[str]) -> int:

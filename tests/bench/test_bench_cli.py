@@ -58,6 +58,9 @@ def test_a_selection_of_scenarios(tmp_path: Path) -> None:
     named = Selection(["features/link_loss.feature"], "reset").arguments()
     assert named[0] == str(ROOT / "features/link_loss.feature")
     assert named[-2:] == ["-k", "reset"]
+    assert Selection((), "dead peer and not (slow or proxy restarts)").arguments()[-1] == (
+        "dead_peer and not ( slow or proxy_restarts )"
+    )
     (tmp_path / "own.feature").write_text(FEATURE)
     assert Selection([str(tmp_path / "own.feature")]).arguments()[0] == str(tmp_path / "own.feature")
     with pytest.raises(RunRefused):
