@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from pytest_bdd.parser import Feature, FeatureParser
 
+from bench.tunnels import TAG
 from tests.wrong_devices.trial import Trial, all_trials
 
 ROOT = Path(__file__).parents[2]
@@ -81,17 +82,40 @@ def outcomes(run_folder: Path) -> Mapping[str, Outcome]:
         return read(junit if folder.exists() else run_trials(folder))
 
 
-@pytest.mark.timeout(SECONDS + 30)
-@pytest.mark.parametrize("trial", TRIALS, ids=lambda trial: trial.case.removeprefix("test_"))
-def test_the_wrong_device_is_caught(trial: Trial, outcomes: Mapping[str, Outcome]) -> None:
-    seen = outcomes[trial.case]
-    assert (seen.verdict, seen.step) == ("device", trial.step), seen.message
-
-
 def features() -> dict[str, Feature]:
     return {
         path.stem: FeatureParser(str(ROOT / "features"), path.name).parse() for path in ROOT.glob("features/*.feature")
     }
+
+
+def needs_tunnel() -> set[tuple[str, str]]:
+    """The scenarios, by feature and name, that have the tag for what needs a VPN tunnel."""
+    return {
+        (name, scenario.name)
+        for name, feature in features().items()
+        for scenario in feature.scenarios.values()
+        if TAG in feature.tags | scenario.tags
+    }
+
+
+TUNNELLED = needs_tunnel()
+
+
+@pytest.mark.timeout(SECONDS + 30)
+@pytest.mark.parametrize(
+    "trial",
+    [
+        pytest.param(
+            trial,
+            id=trial.case.removeprefix("test_"),
+            marks=[pytest.mark.vpn] if (trial.feature, trial.scenario) in TUNNELLED else [],
+        )
+        for trial in TRIALS
+    ],
+)
+def test_the_wrong_device_is_caught(trial: Trial, outcomes: Mapping[str, Outcome]) -> None:
+    seen = outcomes[trial.case]
+    assert (seen.verdict, seen.step) == ("device", trial.step), seen.message
 
 
 def test_every_rule_and_every_scenario_catches_a_wrong_device() -> None:
