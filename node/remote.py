@@ -57,7 +57,7 @@ class Remote:
         """The socket, for select: readable when the node has said something."""
         return self._sock.fileno()
 
-    def hang_up(self, within: float = 3.0) -> None:
+    def hang_up(self, within: float = 1.5) -> None:
         """Tells the node to stop and waits until its process has closed the socket; NodeSilent when it doesn't."""
         try:
             self._sock.shutdown(socket.SHUT_WR)

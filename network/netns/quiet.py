@@ -24,7 +24,7 @@ _PROBE_TIMER = "04"
 """Bytes that cannot be sent at all, since the peer takes none or there is no way to it."""
 
 LOOKS = 4
-PAUSE = 0.002
+PAUSE = 0.001
 """Seconds between two looks."""
 
 
