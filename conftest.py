@@ -40,6 +40,8 @@ pytest_plugins = [
     "steps.oxo",
     "steps.cloud_connect",
     "steps.vpn",
+    "steps.vpn_gateway",
+    "steps.tunnel",
 ]
 
 _FABRICS: dict[str, Callable[[Sequence[str]], Fabric]] = {"netns": NetnsFabric}

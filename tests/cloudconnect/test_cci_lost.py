@@ -7,7 +7,7 @@ import random
 from bench.bench import Bench
 from emulators.cci.account import Outcome
 from network.plan import Role
-from steps import cloud_connect, vpn
+from steps import cloud_connect, tunnel, vpn
 from steps.story import Story
 
 ROUNDS = 6
@@ -34,5 +34,5 @@ def test_nothing_is_left_and_the_next_request_works(bench: Bench) -> None:
         vpn.all_opened(bench, story)
         vpn.close(bench, story)
         assert vpn.latest(bench, story)[0].outcome is Outcome.CLOSED, f"round {round_}"
-        vpn.gone_on_both_ends(bench)
-        assert vpn.vpn_addresses(bench, Role.OXO) == []
+        tunnel.gone_on_both_ends(bench)
+        assert tunnel.vpn_addresses(bench, Role.OXO) == []
