@@ -63,11 +63,12 @@ def _in_test_names(expression: str) -> str:
 
 def run_scenarios(selection: Selection, fabric: str, real_time: bool, extra: Sequence[str]) -> int:
     """Runs the chosen scenarios and returns the exit code: 0 all passed, 1 some failed, 2 bad input."""
-    everything = not selection.paths and selection.expression is None
+    # For one file or a few scenarios, starting workers takes longer than they save.
+    many = len(selection.paths) != 1 and selection.expression is None
     arguments = [
         *selection.arguments(),
         f"--fabric={fabric}",
-        *(_PARALLEL if everything and not real_time else ()),
+        *(_PARALLEL if many and not real_time else ()),
         # A wait in real time is as long as the manual has it, so no test's time is bounded then.
         *(["--real-time", "--timeout=0"] if real_time else []),
     ]

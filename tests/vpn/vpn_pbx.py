@@ -139,7 +139,7 @@ class PbxHand:
     @command
     def charons(self) -> int:
         """How many charons run at the whole site."""
-        return sum(1 for name in Path("/proc").glob("[0-9]*/comm") if name.read_text().startswith("charon"))
+        return sum(_name(process).startswith("charon") for process in Path("/proc").glob("[0-9]*"))
 
     @command
     async def echo(self, host: str, port: int, text: str) -> str:
@@ -193,3 +193,11 @@ def look_at_network() -> dict[str, list[str]]:
             "routes": [str(route.get_attr("RTA_DST")) for route in netlink.get_routes(table=220)],
             "rules": [str(rule.get_attr("FRA_PRIORITY")) for rule in netlink.get_rules(priority=220)],
         }
+
+
+def _name(process: Path) -> str:
+    """The name of a process; empty when it has just ended."""
+    try:
+        return (process / "comm").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
