@@ -90,6 +90,7 @@ Feature: The VPN is opened on demand
     Scenario: A new request brings a new tunnel
       Given a VPN connection was opened
       And the VPN gateway cut the tunnel
+      And 1 minute has passed
       When an application asks for a VPN connection
       Then the request is answered with a VPN address and a connection ID
       And the tunnel is up
