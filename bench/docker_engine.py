@@ -15,13 +15,17 @@ class EngineSilent(Exception):
     """No engine answers; the text says why."""
 
 
-def ping(environment: Mapping[str, str]) -> str:
-    """The address of the engine that answers. Raises EngineSilent."""
+USUAL = "unix:///var/run/docker.sock"
+"""Where the machine's engine is."""
+
+
+def ping(environment: Mapping[str, str], usual: str = USUAL) -> str:
+    """The address of the engine that answers: the named one, or the machine's, or the user's own. Raises EngineSilent."""
     if named := environment.get("DOCKER_HOST"):
         return _ping(named)
     own = f"unix://{environment.get('XDG_RUNTIME_DIR', f'/run/user/{os.getuid()}')}/docker.sock"
     try:
-        return _ping("unix:///var/run/docker.sock")
+        return _ping(usual)
     except EngineSilent as refused:
         try:
             return _ping(own)

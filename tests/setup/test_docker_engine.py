@@ -78,5 +78,5 @@ def test_a_socket_that_is_not_listened_on(tmp_path: Path) -> None:
 
 def test_ones_own_engine_is_found(tmp_path: Path) -> None:
     with engine(at(tmp_path / "docker.sock"), b"HTTP/1.0 200 OK\r\n\r\nOK"):
-        found = ping({"XDG_RUNTIME_DIR": str(tmp_path)})
+        found = ping({"XDG_RUNTIME_DIR": str(tmp_path)}, usual=f"unix://{tmp_path}/nowhere.sock")
     assert found == f"unix://{tmp_path}/docker.sock"
