@@ -46,13 +46,15 @@ class BenchOptions:
     """What holds for every scenario of a run.
 
     `oxo` is the class of the emulated PBX as `module:Class`; `parameters` override its agent's defaults. With
-    `real_time` no clock jumps and `progress` is told how much of a long wait is over.
+    `real_time` no clock jumps and `progress` is told how much of a long wait is over. `mitmweb` has the web proxy serve
+    mitmweb, with these settings.
     """
 
     oxo: str = "emulators.oxo.node:Oxo"
     parameters: Mapping[str, Any] = field(default_factory=dict)
     real_time: bool = False
     progress: Callable[[float, float], None] = lambda gone, whole: None
+    mitmweb: Mapping[str, str] | None = None
 
 
 class Bench:
@@ -69,9 +71,11 @@ class Bench:
             f"agent.{DEFAULT_DOMAIN}": str(self.plan.address(Role.PCG)),
             PROXY_NAME: str(self.plan.address(Role.PROXY)),
         }
+        self._specs = self._first_specs()
+        self.nodes: dict[Role, Remote] = {}
         self.site: Site = fabric.build(self.plan, evidence)
         try:
-            self.nodes = self._start_nodes()
+            self._start_nodes()
             self.time: Passage = RealTime(self.site, options.progress) if options.real_time else JumpingTime(self.site)
             self.wire = Wire(self.site, self.time)
             self.rainbow = Rainbow(self.nodes[Role.PCG])
@@ -86,17 +90,15 @@ class Bench:
     def cci(self) -> ConnectionService:
         """The CCI's connection service, which starts when it is first asked for."""
         if self._cci is None:
-            node = self._start_node(
-                Role.CCI,
-                ProgramSpec(
-                    "emulators.cci.node:ConnectionService",
-                    {
-                        "address": str(self.plan.address(Role.CCI)),
-                        "domains": [DEFAULT_CONNECTION_SERVICE],
-                        "certificate": self.pki.certificate(CertificateKind.RIGHT, DEFAULT_CONNECTION_SERVICE),
-                    },
-                ),
+            self._specs[Role.CCI] = ProgramSpec(
+                "emulators.cci.node:ConnectionService",
+                {
+                    "address": str(self.plan.address(Role.CCI)),
+                    "domains": [DEFAULT_CONNECTION_SERVICE],
+                    "certificate": self.pki.certificate(CertificateKind.RIGHT, DEFAULT_CONNECTION_SERVICE),
+                },
             )
+            node = self._start_node(Role.CCI)
             self.add_name(DEFAULT_CONNECTION_SERVICE, Role.CCI)
             self._cci = ConnectionService(node)
         return self._cci
@@ -105,17 +107,15 @@ class Bench:
     def vpn(self) -> VpnGateway:
         """The VPN gateway, which starts when it is first asked for."""
         if self._vpn is None:
-            node = self._start_node(
-                Role.VPN,
-                ProgramSpec(
-                    "emulators.cci.vpnnode:VpnGateway",
-                    {
-                        "folder": "/run/oxobench/vpn",
-                        "certificate": self.pki.certificate(CertificateKind.RIGHT, VPN_GATEWAY),
-                        "accounts": {VPN_ACCOUNT: self.vpn_password},
-                    },
-                ),
+            self._specs[Role.VPN] = ProgramSpec(
+                "emulators.cci.vpnnode:VpnGateway",
+                {
+                    "folder": "/run/oxobench/vpn",
+                    "certificate": self.pki.certificate(CertificateKind.RIGHT, VPN_GATEWAY),
+                    "accounts": {VPN_ACCOUNT: self.vpn_password},
+                },
             )
+            node = self._start_node(Role.VPN)
             self.add_name(VPN_GATEWAY, Role.VPN)
             self._vpn = VpnGateway(node)
         return self._vpn
@@ -177,16 +177,37 @@ class Bench:
         """Stops everything, completes the evidence and takes the site away."""
         self.site.close()
 
-    def _start_node(self, role: Role, spec: ProgramSpec) -> Remote:
-        node = self.site.start(role, spec)
+    def revive(self, role: Role) -> None:
+        """Starts a node's program anew, as it was first started: what it was told since is forgotten. Not for the PBX.
+
+        Raises NodeError when it cannot start, KeyError when it never ran.
+        """
+        self.site.kill(role)
+        node = self._start_node(role)
+        if role is Role.PCG:
+            self.rainbow = Rainbow(node)
+        elif role is Role.CCI:
+            self._cci = ConnectionService(node)
+        elif role is Role.VPN:
+            self._vpn = VpnGateway(node)
+        elif role is Role.DNS:
+            node.ask("set_zone", names=self._zone)
+
+    def _start_node(self, role: Role) -> Remote:
+        node = self.site.start(role, self._specs[role])
         node.wait_until_ready()
         self.nodes[role] = node
         return node
 
-    def _start_nodes(self) -> dict[Role, Remote]:
+    def _start_nodes(self) -> None:
+        self.nodes = {role: self.site.start(role, spec) for role, spec in self._specs.items()}
+        for node in self.nodes.values():
+            node.wait_until_ready()
+
+    def _first_specs(self) -> dict[Role, ProgramSpec]:
         policy = Policy.load("permissive")
         address = self.plan.address
-        specs = {
+        return {
             # The slowest to start comes first.
             Role.PROXY: ProgramSpec(
                 "proxies.node:WebProxy",
@@ -199,6 +220,7 @@ class Bench:
                     "other_ca_pem": signing_pem(self.pki.stranger),
                     "upstream_ca_pem": certificate_pem(self.pki.ale),
                     "mode": {"mode": "tunnel"},
+                    **({} if self.options.mitmweb is None else {"web": dict(self.options.mitmweb)}),
                 },
             ),
             Role.PCG: ProgramSpec(
@@ -221,7 +243,3 @@ class Bench:
                 {"addresses": addresses_for_policies(self.plan), "name": policy.name, "rules": policy.rules},
             ),
         }
-        nodes = {role: self.site.start(role, spec) for role, spec in specs.items()}
-        for node in nodes.values():
-            node.wait_until_ready()
-        return nodes

@@ -8,6 +8,8 @@ import sys
 import click
 
 from bench import doctor
+from bench.manual.commands import COMMANDS
+from bench.manual.keeping import Refused
 from bench.running import BAD_INPUT, RunRefused, Selection, run_scenarios, run_tests
 
 
@@ -56,12 +58,16 @@ def examine(as_json: bool) -> None:
     sys.exit(0 if report.ready else 1)
 
 
+for _command in COMMANDS:
+    cli.add_command(_command)
+
+
 def main(arguments: list[str]) -> None:
     """The whole command line. Whatever the user got wrong ends in one sentence and exit code 2."""
     own, pytest_arguments = _partition(arguments, "--")
     try:
         cli(own, prog_name="oxobench", obj=pytest_arguments)
-    except RunRefused as refusal:
+    except (RunRefused, Refused) as refusal:
         click.echo(f"oxobench: {refusal}", err=True)
         sys.exit(BAD_INPUT)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from emulators.oxo.mmc import Shown
 from emulators.oxo.omc import Page
 from emulators.oxo.phoneset import PhoneSet
 from network.fabric import Site
@@ -44,6 +45,15 @@ class Dut(Protocol):
 
     def mmc(self, password: str, keys: Sequence[str]) -> list[str]:
         """Opens an administrator session on a set, presses keys, returns the display after the last one."""
+
+    def mmc_open(self) -> Shown:
+        """Begins an administrator session on a set that lasts; the set asks for the password."""
+
+    def mmc_type(self, text: str) -> Shown:
+        """Types text in that session. Declined where the set takes none."""
+
+    def mmc_press(self, key: str) -> Shown:
+        """Presses a key in that session. Declined when the set has no such key now."""
 
     def restart(self) -> None:
         """A warm restart, as from OMC: the PBX ends what it does in order. One without power starts."""
@@ -134,6 +144,18 @@ class EmulatedOxo:
         """See Dut."""
         displays: list[list[str]] = self._ask("mmc", password=password, keys=list(keys))
         return displays[-1]
+
+    def mmc_open(self) -> Shown:
+        """See Dut."""
+        return Shown(**self._ask("mmc_open"))
+
+    def mmc_type(self, text: str) -> Shown:
+        """See Dut."""
+        return Shown(**self._ask("mmc_type", text=text))
+
+    def mmc_press(self, key: str) -> Shown:
+        """See Dut."""
+        return Shown(**self._ask("mmc_press", key=key))
 
     def restart(self) -> None:
         """See Dut."""

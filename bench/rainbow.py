@@ -27,10 +27,11 @@ class Rainbow:
     def __init__(self, node: Remote) -> None:
         self._node = node
 
-    def create(self) -> Created:
-        """Makes a new PBX known to Rainbow."""
-        digits = secrets.token_hex(16)
-        pbx_id = "PBX" + "-".join(digits[start : start + 4] for start in range(0, 32, 4))
+    def create(self, pbx_id: str | None = None) -> Created:
+        """Makes a new PBX known to Rainbow, with a PBX ID of its own unless one is given."""
+        if pbx_id is None:
+            digits = secrets.token_hex(16)
+            pbx_id = "PBX" + "-".join(digits[start : start + 4] for start in range(0, 32, 4))
         code = str(1000 + secrets.randbelow(9000))
         self._node.ask("create", pbx_id=pbx_id, activation_code=code)
         return Created(pbx_id, code)

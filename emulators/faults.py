@@ -32,6 +32,11 @@ _VALUES = {
 }
 
 
+def value_of(kind: FaultKind) -> str:
+    """What value a kind of fault needs, in words; empty when it takes none."""
+    return _VALUES[kind][0] if kind in _VALUES else ""
+
+
 @dataclass(frozen=True)
 class Fault:
     """A fault, with the value that some kinds need. Raises ValueError when it is missing, wrong or too much."""

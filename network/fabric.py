@@ -39,6 +39,9 @@ class Site(Protocol):
     def network(self, role: Role) -> NodeNetwork:
         """A node's addresses and routes as its kernel has them now."""
 
+    def shell(self, role: Role) -> list[str]:
+        """The command that opens a shell in a node, for a person at a terminal; the node must be running."""
+
     def kill(self, role: Role) -> None:
         """Ends a node's process at once, as a power cut does; its addresses stay."""
 

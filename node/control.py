@@ -62,6 +62,11 @@ class Control:
             request = json.loads(line)
             self._write(await _answer(targets, request["id"], request["method"], request.get("params", {})))
 
+    def close(self) -> None:
+        """Closes the socket. One whose process ends need not be closed."""
+        if self._writer is not None:
+            self._writer.close()
+
     def event(self, name: str, **details: Any) -> None:
         """Says something unasked."""
         self._write(_encode({"event": name, **details}))
@@ -100,10 +105,11 @@ async def _answer(targets: tuple[object, ...], number: int, name: str, params: d
 
 
 def _encode(message: dict[str, Any]) -> bytes:
-    return json.dumps(message, default=_plain).encode() + b"\n"
+    return json.dumps(message, default=plain).encode() + b"\n"
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
+    """What JSON has no type for, in its types: dataclasses, enums, sets and tuples. For `json.dumps(default=plain)`."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return dataclasses.asdict(value)
     if isinstance(value, enum.Enum):

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import BinaryIO
 
 from mitmproxy import connection, ctx, flow, http, tcp, tls
 from mitmproxy.io import FlowWriter
 
+from proxies.marks import Links, Mark
+
 
 class FlowFile:
-    """Addon that writes each flow when it is over, and says in the flow's comment what it is.
+    """Addon that writes each flow when it is over, and says in the flow's comment and by its mark what it is.
 
     CONNECT is a flow of its own, written when it is answered; mitmproxy's own saving leaves it out. A record is written
     and flushed as a whole, so a kill can truncate the last one at worst. `flush` adds the flows that are still open;
     they are overwritten by what comes next, since a flow must be in the file once only.
+
+    `links` tells whose server a WebSocket goes to. `added` is told of a flow that mitmproxy itself has none for: a TLS
+    handshake that failed.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, links: Links, added: Callable[[flow.Flow], None] = lambda _: None) -> None:
         self._path = path
+        self._links = links
+        self._added = added
         self._file: BinaryIO | None = None
         self._open: dict[str, http.HTTPFlow | tcp.TCPFlow] = {}
         self._over = 0
@@ -52,7 +60,8 @@ class FlowFile:
 
     def http_connected(self, flow: http.HTTPFlow) -> None:
         """The tunnel is open."""
-        _say(flow, "tunnel (TLS intercepted)" if ctx.options.tls_interception else "tunnel (TLS passed through)")
+        what = "tunnel (TLS intercepted)" if ctx.options.tls_interception else "tunnel (TLS passed through)"
+        _say(flow, what, Mark.TUNNEL)
         self._write(flow)
 
     def http_connect_error(self, flow: http.HTTPFlow) -> None:
@@ -60,7 +69,7 @@ class FlowFile:
         if flow.response is not None:
             what = {407: "CONNECT without the right account", 502: "CONNECT failed"}
             status = flow.response.status_code
-            _say(flow, f"{what.get(status, 'CONNECT refused')} {status}")
+            _say(flow, f"{what.get(status, 'CONNECT refused')} {status}", Mark.refusal(status))
         self._write(flow)
 
     def client_disconnected(self, client: connection.Client) -> None:
@@ -68,7 +77,7 @@ class FlowFile:
         for each in [each for each in self._open.values() if each.client_conn.id == client.id]:
             if isinstance(each, http.HTTPFlow) and each.request.method == "CONNECT":
                 each.error = each.error or flow.Error("The client gave up.")
-                _say(each, "CONNECT not answered")
+                _say(each, "CONNECT not answered", Mark.UNANSWERED)
                 self._write(each)
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
@@ -82,13 +91,15 @@ class FlowFile:
 
     def error(self, flow: http.HTTPFlow) -> None:
         """It failed."""
+        flow.marked = flow.marked or Mark.FAILED.value
         self._write(flow)
 
     def websocket_start(self, flow: http.HTTPFlow) -> None:
         """A WebSocket is open."""
         subprotocol = flow.response.headers.get("Sec-WebSocket-Protocol", "none") if flow.response else "none"
         scheme = "WSS" if flow.request.scheme == "https" else "WS"
-        _say(flow, f"{scheme} to {flow.request.host}:{flow.request.port}, subprotocol {subprotocol}")
+        what = f"{scheme} to {flow.request.host}:{flow.request.port}, subprotocol {subprotocol}"
+        _say(flow, what, self._links.mark(flow.request.host))
 
     def websocket_end(self, flow: http.HTTPFlow) -> None:
         """A WebSocket ended."""
@@ -121,8 +132,9 @@ class FlowFile:
     def _write_failure(self, data: tls.TlsData, what: str) -> None:
         failure = tcp.TCPFlow(data.context.client, data.context.server)
         failure.error = flow.Error(str(data.conn.error))
-        failure.comment = f"{what}: {data.conn.error}"
+        _say(failure, f"{what}: {data.conn.error}", Mark.TLS_FAILED)
         self._append(failure)
+        self._added(failure)
 
     def _write(self, each: http.HTTPFlow | tcp.TCPFlow) -> None:
         if self._open.pop(each.id, None) is not None:
@@ -142,5 +154,7 @@ class FlowFile:
             file.truncate()
 
 
-def _say(each: http.HTTPFlow | tcp.TCPFlow, what: str) -> None:
+def _say(each: http.HTTPFlow | tcp.TCPFlow, what: str, mark: Mark | None = None) -> None:
     each.comment = f"{each.comment}, {what}" if each.comment else what
+    if mark is not None:
+        each.marked = mark.value

@@ -40,6 +40,16 @@ class Screen:
             raise ValueError("a phone shows 2 to 5 lines of 20 to 40 characters")
 
 
+@dataclass(frozen=True)
+class Shown:
+    """What an administrator sees at a phone: the lines of its display, the keys that have a meaning now, and whether
+    the session is over."""
+
+    lines: list[str]
+    keys: list[str]
+    closed: bool
+
+
 class _Place(Enum):
     PASSWORD = auto()
     MENU = auto()
@@ -123,6 +133,10 @@ class MmcSession:
         shown = body[-room:]
         shown += [""] * (room - len(shown)) + ["  ".join(_KEYS[self._place])]
         return [line[: self._screen.columns] for line in shown]
+
+    def shown(self) -> Shown:
+        """What the administrator sees now. Raises FlashError."""
+        return Shown(self.display(), [key.value for key in _KEYS[self._place]], self.closed)
 
     def _body(self) -> str:
         if self._place is _Place.PASSWORD:

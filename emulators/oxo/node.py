@@ -18,7 +18,7 @@ from emulators.oxo.ccctrla import CCCtrlA
 from emulators.oxo.cloudconnect import ConnectionAgent, VpnAgent, WithoutVpn
 from emulators.oxo.flash import Flash, Power
 from emulators.oxo.history import History, HistoryEvent
-from emulators.oxo.mmc import Key, MmcSession
+from emulators.oxo.mmc import Key, MmcRefused, MmcSession, Shown
 from emulators.oxo.omc import CONNECTION_STATUS, HISTORY, OmcSession, Page, Readings, Value
 from emulators.oxo.parameters import AgentParameters, ConnectionParameters
 from emulators.oxo.phoneset import PhoneSet, Rank
@@ -138,6 +138,7 @@ class Oxo:
         self._history = History(self._flash)
         self._agents: tuple[CCCtrlA, ConnectionAgent] | None = None
         self._lives: set[asyncio.Task[None]] = set()
+        self._at_phone: MmcSession | None = None
 
     async def start(self) -> None:
         """Powers up. Raises ValueError when the flash is damaged."""
@@ -207,6 +208,26 @@ class Oxo:
             session.press(key)
             shown.append(session.display())
         return shown
+
+    @command
+    def mmc_open(self) -> Shown:
+        """Begins an administrator session at a phone, which lasts; the one before is over."""
+        self._at_phone = self.Mmc(self._store, self._settings_changed())
+        return self._at_phone.shown()
+
+    @command
+    def mmc_type(self, text: str) -> Shown:
+        """Types text in that session."""
+        session = self._phone_session()
+        session.type(text)
+        return session.shown()
+
+    @command
+    def mmc_press(self, key: str) -> Shown:
+        """Presses a key in that session."""
+        session = self._phone_session()
+        session.press(key)
+        return session.shown()
 
     @command
     def sets(self) -> list[PhoneSet]:
@@ -286,6 +307,11 @@ class Oxo:
                 agent.settings_changed(old, new)
 
         return tell
+
+    def _phone_session(self) -> MmcSession:
+        if self._at_phone is None:
+            raise MmcRefused("no session is open at the phone")
+        return self._at_phone
 
     def _omc(self) -> OmcSession:
         agent, connection = self._running()

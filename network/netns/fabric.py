@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from network.fabric import FabricError, NodeNetwork
 from network.netns import messages
-from network.netns.sandbox import CAPTURE, Build, Failed, Kill, Look, Pids, Request, Settle, Start
+from network.netns.sandbox import CAPTURE, Build, Built, Failed, Kill, Look, Pids, Request, Settle, Start
 from network.plan import Role, SitePlan
 from node.program import ProgramSpec
 from node.remote import NodeError, Remote
@@ -65,13 +66,14 @@ class NetnsFabric:
                 ) from error
             if isinstance(answer, Failed):
                 raise FabricError(answer.why)
+            assert isinstance(answer, Built)
             remote = Remote(CAPTURE, capture)
             try:
                 remote.wait_until_ready()
             except NodeError as error:
                 raise FabricError(f"No capture can be written to {evidence}: {error}.") from error
             unless_built.pop_all()
-        return NetnsSite(plan, evidence, sock, remote)
+        return NetnsSite(plan, evidence, sock, remote, answer.pid)
 
     def close(self) -> None:
         """See Fabric."""
@@ -82,11 +84,13 @@ class NetnsFabric:
 class NetnsSite:
     """One site in its sandbox. See Site."""
 
-    def __init__(self, plan: SitePlan, evidence: Path, sock: socket.socket, capture: Remote) -> None:
+    def __init__(self, plan: SitePlan, evidence: Path, sock: socket.socket, capture: Remote, owner: int) -> None:
+        """`owner` is the number of the sandbox's process 1."""
         self.plan = plan
         self.evidence = evidence
         self._sock = sock
         self._capture = capture
+        self._owner = owner
         self._nodes: dict[Role, Remote] = {}
         self._offset = 0.0
 
@@ -113,6 +117,15 @@ class NetnsSite:
         answer = self._ask(Look(role))
         assert isinstance(answer, NodeNetwork)
         return answer
+
+    def shell(self, role: Role) -> list[str]:
+        """See Site."""
+        inside = self.pids().get(role.value)
+        if inside is None:
+            raise FabricError(f"The node {role.value} does not run.")
+        outside = _outside(self._owner, inside)
+        namespaces = ("--user", "--preserve-credentials", "--mount", "--net", "--pid")
+        return ["nsenter", "--target", str(outside), *namespaces, os.environ.get("SHELL", "/bin/sh")]
 
     def kill(self, role: Role) -> None:
         """See Site."""
@@ -185,3 +198,12 @@ class NetnsSite:
         except (EOFError, OSError) as error:
             raise FabricError("The site's sandbox is gone.") from error
         return answer
+
+
+def _outside(owner: int, inside: int) -> int:
+    """The machine's number of a process that its sandbox, whose process 1 is `owner`, calls `inside`."""
+    for child in Path(f"/proc/{owner}/task/{owner}/children").read_text().split():
+        numbers = re.search(r"^NSpid:\s(.*)$", Path(f"/proc/{child}/status").read_text(), re.MULTILINE)
+        if numbers is not None and int(numbers[1].split()[-1]) == inside:
+            return int(child)
+    raise FabricError("The node ended meanwhile.")

@@ -37,11 +37,18 @@ CAPTURE = "capture"
 
 @dataclass(frozen=True)
 class Build:
-    """Asks for a new sandbox with this site; answered by Built. Goes with the sandbox's end of two sockets: its own
+    """Asks for a new sandbox with this site; answered with Built or Failed. Goes with the sandbox's end of two sockets: its own
     messages, and the capture's control socket."""
 
     plan: SitePlan
     evidence: Path
+
+
+@dataclass(frozen=True)
+class Built:
+    """The sandbox stands; `pid` is its process 1 as the machine numbers it."""
+
+    pid: int
 
 
 @dataclass(frozen=True)
@@ -136,6 +143,8 @@ class Sandbox:
         self._sock = sock
         self._pids: dict[str, int] = {}
         self._etc = Path("/run/oxobench/etc")
+        # The machine's /proc, while it is still the one that is mounted, says how the machine numbers this process.
+        pid = int(os.readlink("/proc/self"))
         self._isolate_files()
         try:
             self._wiring = Wiring(request.plan)
@@ -153,7 +162,7 @@ class Sandbox:
         )
         self._fork(CAPTURE, None, capture, lambda: run(spec, capture), keep=self._wiring.tap.fileno())
         self._wiring.tap.close()
-        messages.send(sock, True)
+        messages.send(sock, Built(pid))
 
     def serve(self) -> None:
         """Carries out requests until the bench closes its end."""

@@ -18,7 +18,17 @@ ETHERNET = 1
 FILE_LIMIT = 512 * 1024 * 1024
 """The largest capture that is read, in bytes: a scenario makes less than 1 MB."""
 
+BLOCK_LIMIT = 16 * 1024 * 1024
+"""The longest block that is read, in bytes: the largest frame of a capture has 256 KiB."""
+
+READ_AT_ONCE = 1024 * 1024
+"""How many bytes of a file are read at once."""
+
+INTERFACES_LIMIT = 1024
+"""How many interfaces a section may have."""
+
 _SECTION, _INTERFACE, _SIMPLE, _ENHANCED = 0x0A0D0D0A, 1, 3, 6
+_SECTION_MAGIC = b"\x0a\x0d\x0d\x0a"
 _BYTE_ORDER_MAGIC = 0x1A2B3C4D
 _END_OF_OPTIONS, _IF_NAME, _IF_TSRESOL, _IF_TSOFFSET = 0, 2, 9, 14
 _NANOSECONDS = 9
@@ -70,7 +80,15 @@ def read_pcapng(path: Path) -> Iterator[Record]:
     size = path.stat().st_size
     if size > FILE_LIMIT:
         raise CaptureRefused(f"{path}: {size} bytes are more than the {FILE_LIMIT} that can be read; split the capture")
-    return _Reader(str(path), path.read_bytes()).records()
+    return _records(path)
+
+
+def _records(path: Path) -> Iterator[Record]:
+    reader = PcapngReader(str(path))
+    with path.open("rb") as file:
+        while data := file.read(READ_AT_ONCE):
+            yield from reader.feed(data)
+    reader.end()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,29 +102,39 @@ class _Interface:
     """Seconds to add to its times."""
 
 
-class _Reader:
-    def __init__(self, path: str, data: bytes) -> None:
+class PcapngReader:
+    """Reads a capture as its bytes come. `path` is what the capture is called when it is refused.
+
+    At most one block that isn't complete is kept, so that memory is bounded by BLOCK_LIMIT and what is fed at once.
+    """
+
+    def __init__(self, path: str) -> None:
         self._path = path
-        self._data = data
+        self._data = b""
+        self._passed = 0
+        self._begun = False
         self._order = "<"
         self._interfaces: list[_Interface] = []
 
-    def records(self) -> Iterator[Record]:
-        if self._data[:4] in _CLASSIC_PCAP:
-            raise CaptureRefused(
-                f"{self._path}: this is a pcap file, not pcapng; convert it with 'editcap -F pcapng {self._path} NEW'"
-            )
-        if len(self._data) < 12 or self._data[:4] != b"\x0a\x0d\x0d\x0a":
-            raise self._refuse(0, "it doesn't begin with a section header")
+    def feed(self, data: bytes) -> Iterator[Record]:
+        """The frames of the blocks that are complete with these bytes; take all of them before the next bytes.
+
+        Raises CaptureRefused.
+        """
+        self._data += data
+        if not self._begun:
+            if len(self._data) < 12:
+                return
+            self._begin()
         at = 0
         while at + 12 <= len(self._data):
-            if self._data[at : at + 4] == b"\x0a\x0d\x0d\x0a":
+            if self._data[at : at + 4] == _SECTION_MAGIC:
                 self._begin_section(at)
             kind, length = struct.unpack_from(self._order + "II", self._data, at)
-            if length < 12 or length % 4:
+            if length < 12 or length % 4 or length > BLOCK_LIMIT:
                 raise self._refuse(at, f"a block can't be {length} bytes long")
             if at + length > len(self._data):
-                return
+                break
             if struct.unpack_from(self._order + "I", self._data, at + length - 4) != (length,):
                 raise self._refuse(at, "the two lengths of a block differ")
             try:
@@ -116,6 +144,22 @@ class _Reader:
             if record is not None:
                 yield record
             at += length
+        self._data = self._data[at:]
+        self._passed += at
+
+    def end(self) -> None:
+        """Says that no more bytes will come. Raises CaptureRefused when they weren't even the beginning of a capture."""
+        if not self._begun:
+            self._begin()
+
+    def _begin(self) -> None:
+        if self._data[:4] in _CLASSIC_PCAP:
+            raise CaptureRefused(
+                f"{self._path}: this is a pcap file, not pcapng; convert it with 'editcap -F pcapng {self._path} NEW'"
+            )
+        if len(self._data) < 12 or self._data[:4] != _SECTION_MAGIC:
+            raise self._refuse(0, "it doesn't begin with a section header")
+        self._begun = True
 
     def _begin_section(self, at: int) -> None:
         magic = self._data[at + 8 : at + 12]
@@ -128,6 +172,8 @@ class _Reader:
 
     def _read(self, kind: int, start: int, end: int) -> Record | None:
         if kind == _INTERFACE:
+            if len(self._interfaces) >= INTERFACES_LIMIT:
+                raise self._refuse(start, f"it has more than {INTERFACES_LIMIT} interfaces")
             self._interfaces.append(self._read_interface(start, end))
         elif kind == _ENHANCED:
             number, high, low, length, _ = struct.unpack_from(self._order + "IIIII", self._data[start : start + 20])
@@ -167,7 +213,7 @@ class _Reader:
         return _Interface(name, link, snap, ticks, offset)
 
     def _refuse(self, at: int, reason: str) -> CaptureRefused:
-        return CaptureRefused(f"{self._path}: not a capture that can be read: {reason} (at byte {at})")
+        return CaptureRefused(f"{self._path}: not a capture that can be read: {reason} (at byte {self._passed + at})")
 
 
 def _padded(data: bytes) -> bytes:

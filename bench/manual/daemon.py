@@ -1,0 +1,166 @@
+"""The process of `oxobench up`: brings the site up, keeps it, serves its page and its commands, takes it down."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import signal
+import socket
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aiohttp import web
+
+from bench.bench import BenchOptions
+from bench.evidence import new_run_folder
+from bench.manual.desk import Desk, DeskControl
+from bench.manual.forwarder import Forwarder
+from bench.manual.installation import Installation, Wish
+from bench.manual.place import Place
+from bench.manual.web import make_app
+from bench.running import ROOT
+from network.fabric import Fabric
+from node.control import Control
+
+MITMWEB_SOCKET = "mitmweb"
+"""The name of mitmweb's socket, in the folder of the bench."""
+
+
+@dataclass(frozen=True)
+class Upstart:
+    """How the bench is brought up. Port 0 is any free one; `listen` is loopback unless another address is asked for."""
+
+    wish: Wish
+    fabric: str
+    make_fabric: Callable[[], Fabric] = field(repr=False)
+    listen: str = "127.0.0.1"
+    port: int = 0
+    mitmweb_port: int = 0
+
+
+@dataclass(frozen=True)
+class Running:
+    """A bench that is up, and where it is."""
+
+    page: str
+    mitmweb: str
+    evidence: Path
+
+    def lines(self) -> list[str]:
+        """The same, for people."""
+        return [f"  page      {self.page}", f"  mitmweb   {self.mitmweb}", f"  evidence  {self.evidence}"]
+
+
+class Daemon:
+    """One manual bench, from coming up to going down. It holds the place that it is given."""
+
+    def __init__(self, place: Place, upstart: Upstart) -> None:
+        self._place = place
+        self._upstart = upstart
+        self._over = asyncio.Event()
+
+    async def run(self, up: Callable[[Running], None]) -> str | None:
+        """Brings the bench up, tells where it is, and serves until it is told to end. Returns why the site was lost,
+        None when it ended in order. Raises FabricError, NodeError, PolicyRefused, OSError when it cannot come up."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._over.set)
+        token = secrets.token_urlsafe(24)
+        evidence = new_run_folder(ROOT / "artifacts")
+        evidence.mkdir(parents=True, mode=0o700)
+        async with contextlib.AsyncExitStack() as stack:
+            thread = stack.enter_context(ThreadPoolExecutor(1, "bench"))
+            # Both doors are opened first: a port that is taken must not cost the time to build a site.
+            sock = stack.enter_context(_bound(self._upstart.listen, self._upstart.port))
+            mitmweb = Forwarder(self._place.folder / MITMWEB_SOCKET)
+            await mitmweb.start(self._upstart.listen, self._upstart.mitmweb_port)
+            stack.push_async_callback(mitmweb.stop)
+            port = sock.getsockname()[1]
+            mitmweb_url = f"http://127.0.0.1:{mitmweb.port}/?token={token}"
+            fabric, installation = await loop.run_in_executor(thread, self._install, evidence, token)
+            stack.push_async_callback(self._close, thread, fabric, installation)
+            desk = Desk(thread, installation, self._upstart.fabric, mitmweb_url)
+            await desk.look()
+            await self._serve_page(stack, desk, sock, token, port)
+            running = Running(f"http://127.0.0.1:{port}/?token={token}", mitmweb_url, evidence)
+            await self._serve_commands(stack, DeskControl(desk, running.lines(), self._over.set))
+            looking = asyncio.create_task(desk.look_on())
+            up(running)
+            await self._over.wait()
+            looking.cancel()
+            await asyncio.wait({looking})
+            return desk.gone
+
+    def _install(self, evidence: Path, token: str) -> tuple[Fabric, Installation]:
+        fabric = self._upstart.make_fabric()
+        try:
+            mitmweb = {"socket": str(self._place.folder / MITMWEB_SOCKET), "token": token}
+            return fabric, Installation(fabric, evidence, BenchOptions(mitmweb=mitmweb), self._upstart.wish)
+        except BaseException:
+            fabric.close()
+            raise
+
+    async def _close(self, thread: ThreadPoolExecutor, fabric: Fabric, installation: Installation) -> None:
+        def close() -> None:
+            try:
+                installation.close()
+            finally:
+                fabric.close()
+
+        await asyncio.get_running_loop().run_in_executor(thread, close)
+
+    async def _serve_page(
+        self, stack: contextlib.AsyncExitStack, desk: Desk, sock: socket.socket, token: str, port: int
+    ) -> None:
+        runner = web.AppRunner(make_app(desk, token, port), access_log=None)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        await web.SockSite(runner, sock).start()
+
+    async def _serve_commands(self, stack: contextlib.AsyncExitStack, commands: DeskControl) -> None:
+        listener = self._place.listen()
+        listener.setblocking(False)
+        stack.callback(self._place.leave)
+        server = asyncio.create_task(_accept(listener, commands))
+        stack.push_async_callback(_cancelled, server)
+
+
+async def _accept(listener: socket.socket, commands: DeskControl) -> None:
+    """Serves whoever connects to the control socket, each on its own, until it is cancelled."""
+    loop = asyncio.get_running_loop()
+    async with asyncio.TaskGroup() as clients:
+        with listener:
+            while True:
+                sock, _ = await loop.sock_accept(listener)
+                clients.create_task(_serve_client(sock, commands))
+
+
+async def _serve_client(sock: socket.socket, commands: DeskControl) -> None:
+    control = Control(sock)
+    try:
+        await control.serve(await control.open(), commands)
+    except (ValueError, ConnectionError):
+        # It sent garbage, or left before its answer.
+        return
+    finally:
+        control.close()
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait({task})
+
+
+def _bound(address: str, port: int) -> socket.socket:
+    """A TCP socket for the page. Raises OSError that says which port cannot be had."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((address, port))
+    except OSError as error:
+        sock.close()
+        raise OSError(f"The page cannot be served at {address}:{port}: {error.strerror}.") from error
+    return sock

@@ -1,0 +1,217 @@
+"""The desk of the manual bench: what page and commands work with, on top of the one thread that works on the site."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from bench.dut import Unfit
+from bench.manual.installation import Installation
+from bench.manual.journal import Entry, Journal, bench_says
+from bench.manual.look import Look
+from bench.manual.manual import ManualBench
+from bench.manual.snapshot import AttemptNow, Snapshot
+from bench.manual.timeline import TimeLine
+from bench.manual.verbs import call
+from network.fabric import FabricError
+from network.plan import Role
+from network.wire.happening import Happening, Kind, Result
+from node.control import Refusal, command
+
+LOOK_EVERY = 0.3
+"""Seconds between two looks at the site."""
+
+_TOLD = frozenset(
+    {
+        "firewall",
+        "proxy",
+        "proxy_restart",
+        "dns",
+        "oxo_enable",
+        "oxo_disable",
+        "oxo_omc",
+        "oxo_restart",
+        "oxo_power_off",
+        "oxo_add_set",
+        "oxo_remove_set",
+        "rainbow_retrieve",
+        "rainbow_reset",
+        "rainbow_fault",
+        "rainbow_certificate",
+        "rainbow_drop",
+        "cloud_open",
+        "cloud_close",
+        "time_advance",
+        "heal",
+    }
+)
+"""The verbs that are noted on the time line. What is pressed at the phone, and what is looked at, is not."""
+
+
+class Desk:
+    """Runs verbs and looks on one thread, keeps the latest snapshot and the journal, tells whoever subscribed.
+
+    Everything public is called in the event loop; it belongs to that loop.
+    """
+
+    def __init__(
+        self, thread: ThreadPoolExecutor, installation: Installation, fabric: str, mitmweb: str | None
+    ) -> None:
+        self._thread = thread
+        self._loop = asyncio.get_running_loop()
+        self._installation = installation
+        bench = installation.bench
+        self.journal = Journal()
+        self._timeline = TimeLine(bench.site, bench.time, self.journal)
+        self._timeline.watch(Role.PCG, lambda bookmark: bench.rainbow.notes(bookmark))
+        self._timeline.watch(Role.CCI, lambda bookmark: bench.cci.notes(bookmark))
+        if not installation.no_tunnel:
+            self._timeline.watch(Role.VPN, lambda bookmark: bench.vpn.notes(bookmark))
+        self._attempt: AttemptNow | None = None
+        self._examined = 0
+        self._look = Look(installation, fabric, lambda: self._attempt, mitmweb)
+        self._manual = ManualBench(installation, self._set_busy, self._look_meanwhile)
+        self._busy: str | None = None
+        self._latest: Snapshot | None = None
+        self._told: list[Callable[[], None]] = []
+        self.gone: str | None = None
+        """Why the site itself is gone, once it is: then only `down` helps."""
+
+    async def look(self) -> None:
+        """Looks at the site once."""
+        await self._loop.run_in_executor(self._thread, self._look_now)
+
+    async def look_on(self) -> None:
+        """Looks at the site again and again, until it is cancelled."""
+        while True:
+            await self.look()
+            await asyncio.sleep(LOOK_EVERY)
+
+    async def call(self, verb: str, parameters: Mapping[str, Any]) -> object:
+        """Carries a verb out. Raises Refusal or another ValueError for what cannot be, NodeError, FabricError."""
+        return await self._loop.run_in_executor(self._thread, self._call, verb, dict(parameters))
+
+    def snapshot(self) -> dict[str, Any]:
+        """How the site stood at the last look."""
+        assert self._latest is not None
+        return self._latest.as_json()
+
+    def since(self, last: int) -> tuple[int, Sequence[dict[str, Any]]]:
+        """What happened after entry `last`: how many entries are not kept any more, and those that are."""
+        missed, entries = self.journal.since(last)
+        return missed, [entry.to_json() for entry in entries]
+
+    def subscribe(self, told: Callable[[], None]) -> Callable[[], None]:
+        """Has `told` called in the event loop whenever there is something new; the result ends that."""
+        self._told.append(told)
+        return lambda: self._told.remove(told)
+
+    def _call(self, verb: str, parameters: dict[str, Any]) -> object:
+        try:
+            result = call(self._manual, verb, parameters)
+        except Unfit as unfit:
+            raise Refusal(str(unfit)) from unfit
+        finally:
+            self._look_now()
+        if verb in _TOLD:
+            self.journal.tell([bench_says(self._installation.bench.time.now(), _in_words(verb, parameters))])
+            self._tell()
+        return result
+
+    def _look_now(self) -> None:
+        try:
+            self._timeline.look()
+            self._examine()
+            latest = self._look.now(self._busy)
+            self._timeline.nodes(
+                {node.name: node.why or None for node in latest.nodes if self._installation.started(Role(node.name))}
+            )
+            self._latest = latest
+        except FabricError as error:
+            self.gone = str(error)
+        self._tell()
+
+    def _look_meanwhile(self) -> None:
+        self._timeline.look()
+        self._tell()
+
+    def _examine(self) -> None:
+        """Takes note of the last thing that failed on the way to Rainbow."""
+        _, entries = self.journal.since(self._examined)
+        for entry in entries:
+            self._examined = entry.id
+            self._attempt = _attempt(entry) or self._attempt
+
+    def _set_busy(self, what: str | None) -> None:
+        self._busy = what
+        if self._latest is not None:
+            self._latest = dataclasses.replace(self._latest, busy=what)
+        self._tell()
+
+    def _tell(self) -> None:
+        self._loop.call_soon_threadsafe(self._tell_all)
+
+    def _tell_all(self) -> None:
+        for told in list(self._told):
+            told()
+
+
+class DeskControl:
+    """The commands of the control socket."""
+
+    def __init__(self, desk: Desk, where: list[str], down: Callable[[], None]) -> None:
+        self._desk = desk
+        self._where = where
+        self._down = down
+
+    @command
+    def where(self) -> list[str]:
+        """Where everything is, a line each."""
+        return self._where
+
+    @command
+    async def call(self, verb: str, parameters: dict[str, Any]) -> object:
+        """Carries a verb out."""
+        return await self._desk.call(verb, parameters)
+
+    @command
+    def snapshot(self) -> dict[str, Any]:
+        """How the site stood at the last look."""
+        return self._desk.snapshot()
+
+    @command
+    def happened(self, after: int) -> tuple[int, Sequence[dict[str, Any]]]:
+        """What happened after an entry of the time line."""
+        return self._desk.since(after)
+
+    @command
+    def down(self) -> None:
+        """Ends the bench."""
+        self._down()
+
+
+_ON_THE_WAY = frozenset({Kind.DNS, Kind.TCP, Kind.CONNECT, Kind.TLS})
+
+
+def _attempt(entry: Entry) -> AttemptNow | None:
+    happening: Happening = entry.happening
+    if happening.source != Role.OXO.value or happening.result is not Result.FAILED or happening.kind not in _ON_THE_WAY:
+        return None
+    stopped = Role.FIREWALL.value if "firewall" in happening.text else happening.target
+    via = "proxy" if Role.PROXY.value == happening.target else "direct"
+    return AttemptNow(entry.to_json()["time"], happening.text, via, stopped)
+
+
+def _in_words(verb: str, parameters: Mapping[str, Any]) -> str:
+    """What was done on the bench, for the time line; secrets are not told."""
+    words = []
+    for name, value in parameters.items():
+        if name in ("password", "values") or value is None:
+            continue
+        words.append(str(value))
+    if "values" in parameters:
+        words.append(", ".join(sorted(parameters["values"])))
+    return f"{verb.replace('_', ' ')} {' '.join(words)}".strip()

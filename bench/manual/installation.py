@@ -1,0 +1,174 @@
+"""The site of the manual bench as an installer leaves it: a PBX that Rainbow and Cloud Connect know, switched on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench import tunnels
+from bench.bench import DEFAULT_DOMAIN, PROXY_NAME, PROXY_PORT, Bench, BenchOptions
+from bench.pki import CertificateKind, Pki
+from emulators.oxo.omc import Page
+from emulators.oxo.settings import DEFAULT_CONNECTION_SERVICE, Field
+from network.fabric import Fabric
+from network.firewall import Policy
+from network.plan import Role
+from node.remote import NodeError, NodeSilent
+from proxies.modes import ModeSettings
+
+NO_PROXY = "none"
+"""In place of a proxy mode: the PBX is not configured to use the web proxy."""
+
+ALIVE_WITHIN = 2.0
+"""Seconds in which a node that runs says so."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What site is wanted: the firewall's policy, the web proxy's mode or NO_PROXY, and how many users the PBX has.
+
+    Raises ValueError for what cannot be.
+    """
+
+    policy: str = "permissive"
+    proxy: str = "inspecting"
+    users: int = 10
+
+    def __post_init__(self) -> None:
+        Policy.load(self.policy)
+        if self.proxy != NO_PROXY:
+            ModeSettings.read({"mode": self.proxy})
+        if not 0 <= self.users <= 300:
+            raise ValueError(f"A PBX has 0 to 300 users, not {self.users}.")
+
+
+class Installation:
+    """One site with everything on it, and what has been set on it since: what is needed to start a dead node again."""
+
+    def __init__(self, fabric: Fabric, evidence: Path, options: BenchOptions, wish: Wish) -> None:
+        """Raises FabricError, NodeError, PolicyRefused: then nothing is left."""
+        self.bench = Bench(fabric, evidence, options, Pki())
+        try:
+            self.policy = Policy.load(wish.policy)
+            self.mode: dict[str, Any] = {"mode": "tunnel" if wish.proxy == NO_PROXY else wish.proxy}
+            self.names = "answer"
+            self.certificate = CertificateKind.RIGHT
+            self.account = ""
+            self.no_tunnel = tunnels.why_none()
+            """Why there can be no VPN tunnel here; empty if there can."""
+            self._bring_up(wish)
+        except BaseException:
+            self.bench.close()
+            raise
+
+    def _bring_up(self, wish: Wish) -> None:
+        bench = self.bench
+        bench.set_policy(self.policy)
+        self._ask(Role.PROXY, "set_mode", **self.mode)
+        bench.plug_in_oxo({"users": wish.users})
+        bench.oxo.omc(Page.DNS, {Field.DNS_PRIMARY: str(bench.plan.dns_server)})
+        if wish.proxy != NO_PROXY:
+            bench.oxo.omc(Page.WEB_PROXY, {Field.PROXY_HOST: PROXY_NAME, Field.PROXY_PORT: str(PROXY_PORT)})
+        created = bench.rainbow.create()
+        self.pbx_id = created.pbx_id
+        rainbow: dict[str, str | bool] = {
+            Field.DOMAIN: DEFAULT_DOMAIN,
+            Field.PBX_ID: created.pbx_id,
+            Field.ACTIVATION_CODE: created.activation_code,
+            Field.RAINBOW_ENABLED: True,
+        }
+        bench.oxo.omc(Page.RAINBOW, rainbow)
+        self._register()
+        if not self.no_tunnel:
+            _ = bench.vpn
+
+    def _register(self) -> None:
+        """Has Cloud Connect know the PBX, and enters that in OMC."""
+        registration = self.bench.cci.create()
+        self.account = registration.account
+        cloud: dict[str, str | bool] = {
+            Field.CONNECTION_SERVICE: DEFAULT_CONNECTION_SERVICE,
+            Field.ACTIVATION_ACCOUNT: registration.account,
+            Field.ACTIVATION_PASSWORD: registration.one_time_password,
+            Field.CLOUD_CONNECT_ENABLED: True,
+        }
+        self.bench.oxo.omc(Page.CLOUD_CONNECT, cloud)
+
+    def set_policy(self, policy: Policy, cut: bool) -> None:
+        """Puts a firewall policy into force. Raises Refusal."""
+        self.bench.set_policy(policy, cut)
+        self.policy = policy
+
+    def set_mode(self, mode: dict[str, Any]) -> None:
+        """Gives the web proxy another mode. Raises Refusal."""
+        self._ask(Role.PROXY, "set_mode", **mode)
+        self.mode = mode
+
+    def set_names(self, behaviour: str) -> None:
+        """Changes what the DNS server does. Raises Refusal."""
+        self._ask(Role.DNS, "set_behaviour", behaviour=behaviour)
+        self.names = behaviour
+
+    def set_certificate(self, kind: CertificateKind) -> None:
+        """Changes the certificate that the PCG shows."""
+        self.bench.set_certificate(kind)
+        self.certificate = kind
+
+    def trouble(self, role: Role) -> str:
+        """Why a node that was started does not run, in one sentence; empty if it does."""
+        try:
+            if role is Role.OXO:
+                return "" if self.bench.oxo.has_power() else "oxo has no power."
+            self._ask(role, "clock_next", within=ALIVE_WITHIN)
+        except NodeSilent:
+            return f"{role.value} does not answer any more."
+        except NodeError:
+            return f"{role.value} ended; {role.value}.log may say why."
+        return ""
+
+    def started(self, role: Role) -> bool:
+        """Whether a node's program was ever started."""
+        return role is Role.OXO or role in self.bench.nodes
+
+    def heal(self) -> list[str]:
+        """Starts the nodes again that have died; what was done, a sentence each.
+
+        A cloud service that died has forgotten its PBXs, as no real one would: the PBX is made known to it anew, and
+        the new code is entered in OMC.
+        """
+        done = []
+        if self.trouble(Role.OXO):
+            self.bench.oxo.restart()
+            done.append("The PBX was started again.")
+        revivals: dict[Role, Callable[[], None]] = {
+            Role.FIREWALL: lambda: self.set_policy(self.policy, cut=False),
+            Role.DNS: lambda: self.set_names(self.names),
+            Role.PROXY: lambda: self.set_mode(self.mode),
+            Role.PCG: self._reactivate,
+            Role.CCI: self._register,
+            Role.VPN: lambda: None,
+        }
+        for role, restore in revivals.items():
+            if self.started(role) and self.trouble(role):
+                self.bench.revive(role)
+                restore()
+                done.append(f"{role.value} was started again.")
+        return done
+
+    def enter_code(self, code: str) -> None:
+        """Enters an activation code in OMC, as an installer does after a reset in Rainbow."""
+        self.bench.oxo.omc(Page.RAINBOW, {Field.ACTIVATION_CODE: code})
+
+    def _reactivate(self) -> None:
+        self.set_certificate(self.certificate)
+        created = self.bench.rainbow.create(self.pbx_id)
+        self.enter_code(created.activation_code)
+
+    def _ask(self, role: Role, method: str, within: float = 10.0, **params: Any) -> Any:
+        return self.bench.nodes[role].ask(method, within=within, **params)
+
+    def close(self) -> None:
+        """Takes the site away in order and completes the evidence."""
+        self.bench.close()

@@ -1,0 +1,48 @@
+// Puts the state of the bench into words.
+
+const STOPPED = {
+  firewall: "Blocked at the firewall",
+  proxy: "Stopped at the web proxy",
+  dns: "The agent's name is not resolved",
+  pcg: "Not taken by the PCG",
+};
+
+/** The time of day of a moment in the device's time, with the date if it is not that of `now`. */
+export function clock(moment, now = moment) {
+  const [date, time = ""] = moment.split("T");
+  const day = now.split("T")[0];
+  return date === day ? time.slice(0, 8) : `${date} ${time.slice(0, 8)}`;
+}
+
+/** How the link to Rainbow stands: a sentence, and the tone `good`, `trying`, `bad` or `off`. */
+export function headline({ link, attempt, time }) {
+  if (link.state === "down") return { text: "The PBX has no power", tone: "off" };
+  if (link.state === "disabled") return { text: "Rainbow is disabled in the PBX", tone: "off" };
+  if (link.state === "connected") {
+    const how = link.via === "proxy" ? "through the proxy" : "directly";
+    return { text: `Connected ${how} since ${clock(link.since, time)}`, tone: "good" };
+  }
+  if (attempt) {
+    const where = STOPPED[attempt.stopped] ?? "Not connected";
+    return { text: `${where}: ${attempt.outcome} at ${clock(attempt.at, time)}`, tone: "bad" };
+  }
+  return { text: "Connecting to Rainbow", tone: "trying" };
+}
+
+/** What a screen reader says of the drawing. */
+export function described(snapshot) {
+  const { cloud, firewall, proxy } = snapshot;
+  const dead = snapshot.nodes.filter((node) => node.state === "dead").map((node) => node.name);
+  return [
+    `${headline(snapshot).text}.`,
+    `The firewall's policy is ${firewall.policy}, the web proxy is ${proxy.mode}.`,
+    cloud.connected ? "Cloud Connect is connected." : "Cloud Connect is not connected.",
+    cloud.tunnel ? `A VPN tunnel is open for ${cloud.tunnel.users.join(", ")}.` : "No VPN tunnel is open.",
+    dead.length ? `Dead: ${dead.join(", ")}.` : "",
+  ].join(" ");
+}
+
+/** A choice of the snapshot as name and title. */
+export function choice(one) {
+  return typeof one === "string" ? { name: one, title: "" } : one;
+}

@@ -1,0 +1,122 @@
+"""Where the manual bench of a checkout is found: its folder, the lock that says that it runs, its control socket."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from bench.running import ROOT
+from node.remote import NodeGone, NodeSilent, Remote
+
+
+class NotRunning(ValueError):
+    """No manual bench runs in this checkout; the text says how to start one."""
+
+
+class Place:
+    """The folder `artifacts/up` of the checkout. A lock on a file in it goes with the process that holds it, however
+    that ends, so what a dead bench left is never taken for a living one."""
+
+    def __init__(self, root: Path = ROOT) -> None:
+        self.folder = root / "artifacts" / "up"
+        self._socket = self.folder / "control"
+
+    @contextlib.contextmanager
+    def taken(self, wait: bool = False) -> Iterator[bool]:
+        """Takes the place for this process: True, or False when a bench has it already. With `wait`, waits for it."""
+        self._make_folder()
+        with (self.folder / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            except BlockingIOError:
+                yield False
+                return
+            yield True
+
+    def log(self) -> BinaryIO:
+        """A new file for what a bench says that nobody looks at, `up.log`."""
+        self._make_folder()
+        path = self.folder / "up.log"
+        path.unlink(missing_ok=True)
+        return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), "w+b")
+
+    def _make_folder(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def listen(self) -> socket.socket:
+        """The control socket, for whoever has the place; it belongs to the owner of the folder, and to nobody else."""
+        self._socket.unlink(missing_ok=True)
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        with _inside(self.folder) as folder:
+            sock.bind(f"{folder}/control")
+        self._socket.chmod(0o600)
+        owner = self.folder.stat()
+        if owner.st_uid != os.geteuid():
+            # A bench in a container serves the user whose checkout this is.
+            os.chown(self._socket, owner.st_uid, owner.st_gid)
+        sock.listen()
+        return sock
+
+    def leave(self) -> None:
+        """Takes the control socket away."""
+        self._socket.unlink(missing_ok=True)
+
+    def connect(self) -> Remote:
+        """The bench that runs here. Raises NotRunning."""
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            with _inside(self.folder) as folder:
+                sock.connect(f"{folder}/control")
+        except OSError:
+            sock.close()
+            raise NotRunning("No manual bench runs here: start one with `./oxobench up`.") from None
+        return Remote("bench", sock)
+
+    def call(self, name: str, within: float = 60.0, **parameters: Any) -> Any:
+        """Has the bench carry a verb out and returns what came of it. Raises NotRunning, Refusal, NodeError."""
+        return self._ask("call", within, verb=name, parameters=parameters)
+
+    def status(self) -> dict[str, Any]:
+        """The bench's snapshot. Raises NotRunning."""
+        snapshot: dict[str, Any] = self._ask("snapshot")
+        return snapshot
+
+    def where(self) -> list[str]:
+        """Where page, mitmweb and evidence of the bench are, a line each. Raises NotRunning."""
+        lines: list[str] = self._ask("where")
+        return lines
+
+    def happened(self, after: int) -> tuple[int, list[dict[str, Any]]]:
+        """What happened after an entry of the time line, and how many entries are missing. Raises NotRunning."""
+        missed, entries = self._ask("happened", after=after)
+        return missed, entries
+
+    def _ask(self, method: str, within: float = 60.0, **params: Any) -> Any:
+        remote = self.connect()
+        try:
+            return remote.ask(method, within=within, **params)
+        except NodeGone:
+            raise NotRunning("The manual bench ended meanwhile: start it again with `./oxobench up`.") from None
+        except NodeSilent:
+            raise NotRunning(f"The manual bench did not answer within {within:g} s; it may be busy.") from None
+        finally:
+            remote.close()
+
+
+@contextlib.contextmanager
+def _inside(folder: Path) -> Iterator[str]:
+    """A short path of a folder: that of a socket may have 107 bytes only, and a checkout may lie deep."""
+    try:
+        fd = os.open(folder, os.O_PATH | os.O_DIRECTORY)
+    except OSError:
+        yield str(folder)
+        return
+    try:
+        yield f"/proc/self/fd/{fd}"
+    finally:
+        os.close(fd)
