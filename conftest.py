@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from bench.bench import PRELOADED, Bench, BenchOptions
-from bench.evidence import new_run_folder, scenario_folder
+from bench.evidence import artifacts_folder, new_run_folder, scenario_folder
 from bench.gherkin import FeatureFile, collect_feature
 from bench.pki import Pki
 from bench.progress import DISPLAY
@@ -95,7 +95,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[_RUN_FOLDER] = Path(worker["oxobench_artifacts"])
     else:
         chosen = config.getoption("--artifacts")
-        config.stash[_RUN_FOLDER] = (chosen or new_run_folder(config.rootpath / "artifacts")).absolute()
+        config.stash[_RUN_FOLDER] = (chosen or new_run_folder(artifacts_folder())).absolute()
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -183,6 +183,8 @@ class Bench:
         Raises NodeError when it cannot start, KeyError when it never ran.
         """
         self.site.kill(role)
+        if role is Role.PROXY:
+            self._keep_flows()
         node = self._start_node(role)
         if role is Role.PCG:
             self.rainbow = Rainbow(node)
@@ -192,6 +194,13 @@ class Bench:
             self._vpn = VpnGateway(node)
         elif role is Role.DNS:
             node.ask("set_zone", names=self._zone)
+
+    def _keep_flows(self) -> None:
+        """Puts the flow file of a proxy that died out of the way of the next one's: `proxy-1.flows` and so on."""
+        flows = self.evidence / "proxy.flows"
+        kept = len(list(self.evidence.glob("proxy-*.flows")))
+        if flows.exists():
+            flows.rename(self.evidence / f"proxy-{kept + 1}.flows")
 
     def _start_node(self, role: Role) -> Remote:
         node = self.site.start(role, self._specs[role])
@@ -220,6 +229,7 @@ class Bench:
                     "other_ca_pem": signing_pem(self.pki.stranger),
                     "upstream_ca_pem": certificate_pem(self.pki.ale),
                     "mode": {"mode": "tunnel"},
+                    "links": {"agent.*": "rainbow", DEFAULT_CONNECTION_SERVICE: "cloud-connect"},
                     **({} if self.options.mitmweb is None else {"web": dict(self.options.mitmweb)}),
                 },
             ),

@@ -6,9 +6,11 @@ import secrets
 from dataclasses import dataclass
 from typing import Any
 
+from bench.notes import read_notes
 from emulators.cci.account import AccountRecord, Acknowledgement, LifeCycle, Outcome, RequestKind
 from emulators.cci.inner import Connection, ConnectionState
 from emulators.cci.vpngateway import Lease, Tunnel
+from emulators.chronicle import Bookmark, Notes
 from emulators.faults import FaultKind
 from emulators.sessionrecord import SessionRecord
 from node.remote import Remote
@@ -57,6 +59,10 @@ class ConnectionService:
                 ],
             }
         )
+
+    def notes(self, bookmark: Bookmark) -> Notes:
+        """What has happened there since a bookmark."""
+        return read_notes(self.node, bookmark)
 
     def open(self, account: str, user: str, gateway: str, password: str, inactivity: float | None = None) -> int:
         """An application asks for a VPN connection; returns the request's number in the PBX's acknowledgements.
@@ -112,6 +118,10 @@ class VpnGateway:
     def tunnels(self) -> list[Tunnel]:
         """The tunnels that are up."""
         return [Tunnel(**one) for one in self.node.ask("tunnels")]
+
+    def notes(self, bookmark: Bookmark) -> Notes:
+        """What has happened there since a bookmark."""
+        return read_notes(self.node, bookmark)
 
     def leases(self) -> list[Lease]:
         """The addresses that are or were given out."""

@@ -8,6 +8,16 @@ import re
 from pathlib import Path
 
 
+ROOT = Path(__file__).resolve().parents[1]
+"""The checkout."""
+
+
+def artifacts_folder() -> Path:
+    """Where all evidence goes, and where the manual bench is found: `artifacts` in the checkout, or the folder that
+    OXOBENCH_ARTIFACTS names."""
+    return Path(os.environ.get("OXOBENCH_ARTIFACTS") or ROOT / "artifacts").absolute()
+
+
 def new_run_folder(artifacts: Path) -> Path:
     """Where this run's evidence goes, `artifacts/<date>-<time>-<pid>`; the first scenario makes the folder."""
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")

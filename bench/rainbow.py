@@ -6,6 +6,8 @@ import secrets
 from dataclasses import dataclass
 from typing import Any
 
+from bench.notes import read_notes
+from emulators.chronicle import Bookmark, Notes
 from emulators.faults import FaultKind
 from emulators.pbxagent.devices import Device
 from emulators.rainbow.pbx import CodeKind, LifeCycle, PbxRecord, PortalState
@@ -51,6 +53,10 @@ class Rainbow:
                 ],
             }
         )
+
+    def notes(self, bookmark: Bookmark) -> Notes:
+        """What has happened there since a bookmark."""
+        return read_notes(self._node, bookmark)
 
     def activation_code(self, pbx_id: str) -> str:
         """The activation code that the installer is to enter now."""

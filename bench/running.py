@@ -10,10 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.evidence import new_run_folder
+from bench.evidence import ROOT, artifacts_folder, new_run_folder
 from bench.progress import ProgressDisplay
-
-ROOT = Path(__file__).resolve().parents[1]
 
 BAD_INPUT = 2
 """The exit code when the user asked for something that cannot be."""
@@ -81,7 +79,7 @@ def run_tests(extra: Sequence[str]) -> int:
 
 
 def _run(arguments: Sequence[str], extra: Sequence[str]) -> int:
-    folder = new_run_folder(ROOT / "artifacts")
+    folder = new_run_folder(artifacts_folder())
     folder.mkdir(parents=True, mode=0o700)
     code = pytest.main(
         [

@@ -18,9 +18,10 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
+from emulators.chronicle import About, Chronicle
 from emulators.doorparameters import DoorParameters
 from emulators.faults import Fault, FaultKind
-from emulators.session import MESSAGE_LIMIT, QUEUE_LIMIT, Ending, Handler, KeepAlive, Session, SessionError
+from emulators.session import MESSAGE_LIMIT, QUEUE_LIMIT, Ending, Handler, KeepAlive, Party, Session, SessionError
 from emulators.sessionrecord import SessionRecord
 from emulators.xmpp.conditions import StreamCondition
 from emulators.xmpp.disco import Identity
@@ -60,6 +61,8 @@ class Door(ABC):
         self._address = address
         self._port = port
         self._domains = tuple(domains)
+        self.chronicle = Chronicle()
+        """What happens at the door and behind it."""
         self._parameters = parameters
         self._sessions: dict[str, Session] = {}
         self._fault: Fault | None = None
@@ -213,19 +216,24 @@ class Door(ABC):
         """Refuses the upgrade, or lets it happen (None)."""
         name = self.NAME[0].upper() + self.NAME[1:]
         if self._fault is not None and self._fault.kind is FaultKind.REFUSE_UPGRADE and self._fault.value is not None:
+            self.chronicle.note(About.UPGRADE, f"{name} refuses the upgrade with {self._fault.value}", False)
             return connection.respond(self._fault.value, f"{name} refuses the upgrade.\n")
         if len(self._connections) >= self._parameters.connections:
+            self.chronicle.note(About.UPGRADE, f"{name} refuses the upgrade: too many connections", False)
             return connection.respond(503, f"{name} serves too many connections.\n")
         return None
 
     async def _serve(self, connection: ServerConnection) -> None:
         """One connection, from its upgrade to its end."""
         self._connections.add(connection)
+        self.chronicle.note(About.UPGRADE, "The connection is upgraded to WebSocket", True)
         try:
             match self._fault:
                 case Fault(FaultKind.SILENT_UPGRADE):
+                    self.chronicle.note(About.UPGRADE, "Nothing is said after the upgrade, as was asked for", False)
                     await connection.wait_closed()
                 case Fault(FaultKind.CLOSE, int() as code):
+                    self.chronicle.note(About.CLOSE, f"WebSocket is closed with {code}, as was asked for", False)
                     await connection.close(code)
                 case _:
                     await self._serve_session(connection)
@@ -250,10 +258,14 @@ class Door(ABC):
             await session.open(asyncio.get_running_loop().time() + parameters.login_timeout)
         except (SessionError, TimeoutError) as error:
             log.info("a connection ended before its login: %s", error)
+            why = str(error) or f"no login within {parameters.login_timeout:g} s"
+            self.chronicle.note(About.CLOSE, f"Connection ended before a login: {why}", False)
             return
         finally:
             for refusal in session.refusals:
                 name = None if refusal.username is None else self._name(refusal.username)
+                who = "an unknown PBX" if name is None else "the PBX"
+                self.chronicle.note(About.LOGIN, f"Login of {who} is refused: {refusal.condition.value}", False)
                 if name is not None:
                     self._login_refused(name)
         await self._serve_pbx(connection, session)
@@ -275,6 +287,8 @@ class Door(ABC):
             replaced_another=former is not None,
         )
         log.info("%s: logged in with %s", name, record.logged_in_with)
+        instead = ", its former session ends" if former is not None else ""
+        self.chronicle.note(About.LOGIN, f"PBX logged in with its {record.logged_in_with}{instead}", True)
         if self._fault is not None and self._fault.kind is FaultKind.SILENT:
             session.mute()
         try:
@@ -283,6 +297,13 @@ class Door(ABC):
             if self._sessions.get(name) is session:
                 del self._sessions[name]
         log.info("%s: session %s", name, ending)
+        self.chronicle.note(About.CLOSE, f"Session {self._told(ending)}")
+
+    def _told(self, ending: Ending) -> str:
+        """How a session ended, for those who don't know which side they are on."""
+        who = {Party.US: self.NAME, Party.PEER: "the PBX", Party.NETWORK: "the network"}[ending.by]
+        code = "" if ending.code is None else f" with code {ending.code}"
+        return f"closed by {who}{code}" + (f": {ending.why}" if ending.why else "")
 
     def _valid(self, user_name: str) -> list[Credential]:
         if self._fault is not None and self._fault.kind is FaultKind.REJECT_CREDENTIALS:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 
+from emulators.chronicle import Bookmark, Notes
 from emulators.door import Door
 from emulators.faults import Fault, FaultKind
 from node.control import command
@@ -32,6 +33,11 @@ class DoorNode:
     def port(self) -> int:
         """The TCP port it listens on."""
         return self._door.port
+
+    @command
+    def notes(self, run: str = "", number: int = 0) -> Notes:
+        """What has happened since a note of that run of the node."""
+        return self._door.chronicle.since(Bookmark(run, number))
 
     @command
     async def restart(self) -> None:

@@ -1,7 +1,7 @@
 """The capture node: records every frame of the site where it enters its segment, and injects forged ones.
 
-It reads one packet socket that listens on all ports of all segments, so the frames of both sides of the firewall stand
-in one file, in order.
+It reads packet sockets, which see each frame of the site once between them: one on all ports of the bridges, or one at
+each node's link. So the frames of both sides of the firewall stand in one file, in the order of the kernel's times.
 """
 
 from __future__ import annotations
@@ -10,7 +10,10 @@ import asyncio
 import socket
 import struct
 import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from network.wire.pcapng import PcapngWriter
 from node.control import Refusal, command
@@ -18,23 +21,58 @@ from node.control import Refusal, command
 FORGED = "forged"
 """The interface under which injected frames stand in the file."""
 
+EVERY_PROTOCOL = 3
+"""What a packet socket listens to (ETH_P_ALL)."""
+
 _LARGEST_FRAME = 65535
 _SOL_PACKET = 263
 _PACKET_STATISTICS = 6
+_SO_TIMESTAMPNS = 35
+_SO_RCVBUFFORCE = 33
+_BUFFER = 8 * 1024 * 1024
 _TIMESPEC = struct.Struct("qq")
+
+_LATE = 1_000_000
+"""Nanoseconds within which a frame that was stamped is there to be read."""
+
+
+def open_tap(protocol: int = 0) -> socket.socket:
+    """A packet socket of this network namespace that stamps each frame with its time.
+
+    With EVERY_PROTOCOL it sees all interfaces from here on; else nothing before it is bound to one.
+    """
+    tap = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(protocol))
+    tap.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+    try:
+        tap.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
+    except PermissionError:
+        # Only the machine's own administrator may go beyond its limit.
+        tap.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
+    tap.setblocking(False)
+    return tap
+
+
+@dataclass(frozen=True)
+class _Tap:
+    """A packet socket, and the names of ports in the capture by the names of its interfaces."""
+
+    socket: socket.socket
+    ports: Mapping[str, str]
 
 
 class Capture:
     """Program of the capture node.
 
-    `tap` is the packet socket's descriptor, `ports` the names of the segments' ports, `path` the file to write.
+    `taps` are packet sockets: `{"fd": 7, "ports": {"lan": "lan-oxo"}}` is a descriptor, and the names that its
+    interfaces have in the capture; what it sees at others is left out. `path` is the file to write.
     """
 
-    def __init__(self, tap: int, ports: list[str], path: str) -> None:
-        self._tap = socket.socket(fileno=tap)
-        self._interfaces = [*ports, FORGED]
-        self._ports = {name: number for number, name in enumerate(ports)}
+    def __init__(self, taps: list[dict[str, Any]], path: str) -> None:
+        self._taps = [_Tap(socket.socket(fileno=tap["fd"]), tap["ports"]) for tap in taps]
+        self._interfaces = [port for tap in self._taps for port in tap.ports.values()] + [FORGED]
+        self._numbers = {port: number for number, port in enumerate(self._interfaces)}
         self._path = Path(path)
+        self._read: list[tuple[int, int, bytes]] = []
         self._lost = 0
         self._frame_seen = asyncio.Event()
 
@@ -43,7 +81,8 @@ class Capture:
         self._path.touch(mode=0o600)
         self._file = self._path.open("wb")
         self._writer = PcapngWriter(self._file, self._interfaces)
-        asyncio.get_running_loop().add_reader(self._tap.fileno(), self._drain)
+        for tap in self._taps:
+            asyncio.get_running_loop().add_reader(tap.socket.fileno(), self._record)
 
     async def stop(self) -> None:
         """Records what is left and closes the file."""
@@ -55,8 +94,9 @@ class Capture:
         """Writes everything that has been seen until now; returns the number of frames lost since the start."""
         self._drain()
         self._file.flush()
-        _, lost = struct.unpack("II", self._tap.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8))
-        self._lost += lost
+        for tap in self._taps:
+            _, lost = struct.unpack("II", tap.socket.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8))
+            self._lost += lost
         return self._lost
 
     @command
@@ -71,24 +111,62 @@ class Capture:
 
     @command
     def inject(self, port: str, frame: str) -> None:
-        """Sends a frame (in hex) out of a segment's port, toward the node behind it, and records it as forged."""
-        if port not in self._ports:
-            raise Refusal(f"there is no port {port!r} on this site: choose one of {', '.join(self._ports)}")
-        data = bytes.fromhex(frame)
-        # What was seen before stands before it in the file.
-        self._drain()
-        self._writer.write(self._interfaces.index(FORGED), time.time_ns(), data)
-        self._tap.sendto(data, (port, 0))
+        """Sends a frame (in hex) out of an interface, by its name in the capture, and records it as forged."""
+        for tap in self._taps:
+            for device, name in tap.ports.items():
+                if name == port:
+                    data = bytes.fromhex(frame)
+                    # What was seen before stands before it in the file.
+                    self._drain()
+                    self._writer.write(self._numbers[FORGED], time.time_ns(), data)
+                    tap.socket.sendto(data, (device, 0))
+                    return
+        raise Refusal(f"there is no port {port!r} on this site: choose one of {', '.join(self._interfaces[:-1])}")
+
+    def _record(self) -> None:
+        """Writes what no tap can still have an earlier frame than."""
+        until = time.time_ns() - _LATE
+        self._read_taps()
+        self._read.sort(key=_when)
+        self._write([frame for frame in self._read if _when(frame) <= until])
+        self._read = [frame for frame in self._read if _when(frame) > until]
 
     def _drain(self) -> None:
-        while True:
-            try:
-                frame, ancillary, _, address = self._tap.recvmsg(_LARGEST_FRAME, 64)
-            except BlockingIOError:
-                return
-            # A bridge itself also receives what is flooded; only what enters at a port counts.
-            port = self._ports.get(address[0])
-            if port is not None:
-                self._frame_seen.set()
-                seconds, nanoseconds = _TIMESPEC.unpack(ancillary[0][2])
-                self._writer.write(port, seconds * 1_000_000_000 + nanoseconds, frame)
+        self._read_taps()
+        self._read.sort(key=_when)
+        self._write(self._read)
+        self._read = []
+
+    def _read_taps(self) -> None:
+        for tap in self._taps:
+            while (seen := _receive(tap.socket)) is not None:
+                device, when, frame = seen
+                # A bridge itself also receives what is flooded; only what enters at a port counts.
+                if device in tap.ports:
+                    self._frame_seen.set()
+                    self._read.append((when, self._numbers[tap.ports[device]], frame))
+
+    def _write(self, frames: Iterable[tuple[int, int, bytes]]) -> None:
+        for when, number, frame in frames:
+            self._writer.write(number, when, frame)
+
+
+def _when(frame: tuple[int, int, bytes]) -> int:
+    return frame[0]
+
+
+def _receive(tap: socket.socket) -> tuple[str, int, bytes] | None:
+    """The next frame: its interface, its time in nanoseconds, its bytes; None when there is none."""
+    try:
+        frame, ancillary, _, address = tap.recvmsg(_LARGEST_FRAME, 64)
+    except BlockingIOError:
+        return None
+    seconds, nanoseconds = _TIMESPEC.unpack(ancillary[0][2])
+    return address[0], seconds * 1_000_000_000 + nanoseconds, frame
+
+
+def discard(tap: socket.socket) -> None:
+    """Forgets what a tap has seen until now, and what it has lost."""
+    while _receive(tap) is not None:
+        pass
+    tap.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8)

@@ -20,7 +20,7 @@ from network.plan import Role, SitePlan
 from node.control import Refusal, command
 
 _POLICIES = Path(__file__).parent / "policies"
-_SETTINGS = Path("/proc/sys/net")
+_FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
 _LARGEST = 64 * 1024
 
 _BEFORE = """\
@@ -31,6 +31,8 @@ table inet site {{
     type filter hook forward priority filter; policy drop;
     ct state invalid drop
     ct state established,related accept
+    # A stateful firewall does not take up connections whose beginning it has not seen; Linux would.
+    ct state new tcp flags & (fin | syn | rst | ack) != syn drop
     iifname "lan" oifname "wan" jump outgoing
   }}
   chain postrouting {{
@@ -138,10 +140,9 @@ class Firewall:
     async def start(self) -> None:
         """Puts the first policy into force, and only then lets anything through at all."""
         self._apply(self._first)
-        # A stateful firewall does not take up connections whose beginning it has not seen; Linux does unless told. The
-        # setting is there once the first rules have loaded the kernel's module.
-        (_SETTINGS / "netfilter/nf_conntrack_tcp_loose").write_text("0")
-        (_SETTINGS / "ipv4/ip_forward").write_text("1")
+        # In a container it is on from the beginning, and cannot be written.
+        if _FORWARD.read_text().strip() != "1":
+            _FORWARD.write_text("1")
 
     async def stop(self) -> None:
         """Nothing to do: the rules go with the namespace."""

@@ -21,7 +21,7 @@ from proxies.contentview import add_view
 from proxies.door import Door
 from proxies.recentflows import KEPT, RecentFlows
 
-COLUMNS = ["icon", "method", "path", "status", "comment", "size", "timestamp"]
+COLUMNS = ["icon", "method", "path", "status", "comment", "timestamp"]
 """The columns of the list of flows."""
 
 _EVENTS_KEPT = 1000
@@ -29,7 +29,7 @@ _UPLOAD_LIMIT = 64 * 1024 * 1024
 """The largest file of flows, in bytes, that a browser may send to be shown."""
 
 _FOR_EVER = 10 * 365 * 24 * 3600.0
-"""Seconds that a browser's idle connection is kept. A shorter time would be a timer on the site's clock, which jumps."""
+"""Seconds that a browser's idle connection is kept. A shorter time would be one of the timers to which time jumps."""
 
 
 class MitmwebMaster(WebMaster):

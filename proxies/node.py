@@ -7,9 +7,11 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mitmproxy.addons.next_layer import NextLayer
 from mitmproxy.addons.tlsconfig import TlsConfig
+from mitmproxy.flow import Flow
 from mitmproxy.master import Master
 from mitmproxy.options import Options
 
@@ -20,11 +22,16 @@ from proxies.delay import Delay
 from proxies.flowfile import FlowFile
 from proxies.journal import ConnectionSeen, Journal
 from proxies.listener import Listener
+from proxies.marks import Links
 from proxies.modes import ModeSettings, ProxyMode
 from proxies.nowebsocket import NoWebSocket
+from proxies.pagesocket import PageSettings
 from proxies.refusal import Refusal
 from proxies.tunnel import Tunnel
 from proxies.upstream import Upstream
+
+if TYPE_CHECKING:
+    from proxies.mitmweb import MitmwebMaster
 
 _LOG = logging.getLogger("mitmproxy")
 
@@ -43,7 +50,8 @@ class WebProxy:
     `ca_pem` and `other_ca_pem` are a private key and its CA certificate in PEM: the CA with which TLS is intercepted,
     and one that the PBX does not trust. `upstream_ca_pem` are the certificates by which servers are judged when TLS is
     intercepted. `confdir` is a folder that mitmproxy may have for itself, `flows` the path of the flow file. `port` 0
-    is any free one. `mode` is what `ModeSettings.read` takes.
+    is any free one. `mode` is what `ModeSettings.read` takes. `links` tells whose a server is, as `Links` takes it, for
+    the marks of flows. `web` has mitmweb served, as `PageSettings.read` takes it.
 
     mitmproxy opens the connection to the server before it answers CONNECT with 200, as Squid does.
     """
@@ -58,6 +66,8 @@ class WebProxy:
         other_ca_pem: str | None,
         upstream_ca_pem: str,
         mode: Mapping[str, object],
+        links: Mapping[str, str] | None = None,
+        web: Mapping[str, str] | None = None,
     ) -> None:
         self._listen = listen
         self._port = port
@@ -65,10 +75,12 @@ class WebProxy:
         self._settings = ModeSettings.read(mode)
         self._stopped = False
         self._master: Master | None = None
+        self._mitmweb: MitmwebMaster | None = None
         self._journal = Journal()
         self._listener = Listener(self._journal)
         self._tls = TlsConfig()
-        self._flows = FlowFile(flows)
+        self._page = None if web is None else PageSettings.read(web)
+        self._flows = FlowFile(flows, Links(links or {}), self._show)
         self._log = logging.StreamHandler()
 
     async def start(self) -> None:
@@ -81,7 +93,7 @@ class WebProxy:
         self._authorities.write()
         self._flows.open()
         options = Options(confdir=self._authorities.trusted)
-        self._master = Master(options)
+        self._master = Master(options) if self._page is None else self._make_mitmweb(options)
         # Hooks run in this order: a request is decided on and freed of credentials before it can be saved, and what
         # is saved is what the client gets. The delay comes after, so that a client that gives up is saved as well.
         self._master.addons.add(
@@ -97,6 +109,8 @@ class WebProxy:
             self._listener,
             self._tls,
         )
+        if self._mitmweb is not None:
+            self._mitmweb.add_page(self._listener)
         options.update(
             server=False,
             connection_strategy="eager",
@@ -109,6 +123,8 @@ class WebProxy:
         await self._master.running()
         self._apply(self._settings)
         await self._update_listening()
+        if self._mitmweb is not None and self._page is not None:
+            self._mitmweb.serve(self._page.listen(), self._page.token)
 
     async def stop(self) -> None:
         """Closes everything and completes the flow file."""
@@ -117,6 +133,8 @@ class WebProxy:
             await self._listener.cut_all("the proxy stopped")
             await self._master.done()
             self._master = None
+        if self._page is not None:
+            self._page.remove()
         _LOG.removeHandler(self._log)
 
     @command
@@ -171,6 +189,17 @@ class WebProxy:
     def flows_saved(self) -> int:
         """Brings the flow file up to date, open flows included; says how many flows it has."""
         return self._flows.flush()
+
+    def _make_mitmweb(self, options: Options) -> Master:
+        # Imported only where it was asked for: a scenario's site must start quickly.
+        from proxies.mitmweb import MitmwebMaster
+
+        self._mitmweb = MitmwebMaster(options)
+        return self._mitmweb
+
+    def _show(self, each: Flow) -> None:
+        if self._mitmweb is not None:
+            self._mitmweb.view.add([each])
 
     def _check(self, settings: ModeSettings) -> None:
         if settings.mode is ProxyMode.INSPECTING_UNTRUSTED and not self._authorities.has_other:

@@ -27,7 +27,7 @@ class RecentFlows(View):
     def add(self, flows: Sequence[flow.Flow]) -> None:
         """As mitmproxy's, and drops the oldest flows above the limit."""
         super().add(flows)
-        surplus = self.store_count() - self._kept
+        surplus = len(self._store) - self._kept
         if surplus > 0:
             over = [each for each in self._store.values() if _is_over(each)]
             for each in over[:surplus]:

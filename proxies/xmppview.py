@@ -18,6 +18,9 @@ SIZE_LIMIT = 256 * 1024
 DEPTH_LIMIT = 32
 """How deep elements may be nested."""
 
+WIDTH = 72
+"""In how many columns the attributes of an element stand; more than fit go on in the next line."""
+
 STARS = "********"
 """What is shown instead of a secret, however long it is."""
 
@@ -113,9 +116,8 @@ class _Reader:
 def _lines(element: _Element, outer: Mapping[str, str], depth: int) -> Iterator[Line]:
     namespaces = {**outer, **_declared(element)}
     margin = "  " * depth
-    start: Line = [(Part.MARKUP, f"{margin}<"), (Part.NAME, element.name)]
-    for name, value in element.attributes.items():
-        start += [(Part.MARKUP, " "), (Part.ATTRIBUTE, name), (Part.MARKUP, "="), _value(name, value)]
+    *above, start = _start_tag(element, margin)
+    yield from above
     end: Line = [(Part.MARKUP, "</"), (Part.NAME, element.name), (Part.MARKUP, ">")]
     if not element.content:
         yield [*start, (Part.MARKUP, "/>")]
@@ -135,6 +137,21 @@ def _lines(element: _Element, outer: Mapping[str, str], depth: int) -> Iterator[
         else:
             yield from _lines(each, namespaces, depth + 1)
     yield [(Part.MARKUP, margin), *end]
+
+
+def _start_tag(element: _Element, margin: str) -> list[Line]:
+    """The lines of a start tag, without the bracket that ends it."""
+    lines: list[Line] = [[(Part.MARKUP, f"{margin}<"), (Part.NAME, element.name)]]
+    under = width = len(margin) + 1 + len(element.name)
+    for name, value in element.attributes.items():
+        part, shown = _value(name, value)
+        needed = len(name) + len(shown) + 2
+        if width > under and width + needed > WIDTH:
+            lines.append([(Part.MARKUP, " " * under)])
+            width = under
+        lines[-1] += [(Part.MARKUP, " "), (Part.ATTRIBUTE, name), (Part.MARKUP, "="), (part, shown)]
+        width += needed
+    return lines
 
 
 def _declared(element: _Element) -> dict[str, str]:

@@ -15,13 +15,12 @@ from pathlib import Path
 from aiohttp import web
 
 from bench.bench import BenchOptions
-from bench.evidence import new_run_folder
+from bench.evidence import artifacts_folder, new_run_folder
 from bench.manual.desk import Desk, DeskControl
 from bench.manual.forwarder import Forwarder
 from bench.manual.installation import Installation, Wish
 from bench.manual.place import Place
 from bench.manual.web import make_app
-from bench.running import ROOT
 from network.fabric import Fabric
 from node.control import Control
 
@@ -69,7 +68,7 @@ class Daemon:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._over.set)
         token = secrets.token_urlsafe(24)
-        evidence = new_run_folder(ROOT / "artifacts")
+        evidence = new_run_folder(artifacts_folder())
         evidence.mkdir(parents=True, mode=0o700)
         async with contextlib.AsyncExitStack() as stack:
             thread = stack.enter_context(ThreadPoolExecutor(1, "bench"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import datetime
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -202,7 +203,8 @@ def _attempt(entry: Entry) -> AttemptNow | None:
         return None
     stopped = Role.FIREWALL.value if "firewall" in happening.text else happening.target
     via = "proxy" if Role.PROXY.value == happening.target else "direct"
-    return AttemptNow(entry.to_json()["time"], happening.text, via, stopped)
+    at = datetime.datetime.fromtimestamp(happening.time).isoformat(timespec="seconds")
+    return AttemptNow(at, happening.text, via, stopped)
 
 
 def _in_words(verb: str, parameters: Mapping[str, Any]) -> str:

@@ -56,6 +56,8 @@ class Installation:
             self.names = "answer"
             self.certificate = CertificateKind.RIGHT
             self.account = ""
+            self.switched_off = False
+            """Whether the PBX's power was cut on purpose."""
             self.no_tunnel = tunnels.why_none()
             """Why there can be no VPN tunnel here; empty if there can."""
             self._bring_up(wish)
@@ -116,12 +118,23 @@ class Installation:
         self.bench.set_certificate(kind)
         self.certificate = kind
 
+    def cut_power(self) -> None:
+        """Takes the PBX's power away, until it is restarted."""
+        self.bench.oxo.cut_power()
+        self.switched_off = True
+
+    def restart(self) -> None:
+        """Restarts the PBX, or switches it on."""
+        self.bench.oxo.restart()
+        self.switched_off = False
+
     def trouble(self, role: Role) -> str:
         """Why a node that was started does not run, in one sentence; empty if it does."""
         try:
-            if role is Role.OXO:
-                return "" if self.bench.oxo.has_power() else "oxo has no power."
-            self._ask(role, "clock_next", within=ALIVE_WITHIN)
+            if role is not Role.OXO:
+                self._ask(role, "clock_next", within=ALIVE_WITHIN)
+            elif not self.bench.oxo.has_power():
+                return "The PBX has no power." if self.switched_off else "oxo ended; oxo.log may say why."
         except NodeSilent:
             return f"{role.value} does not answer any more."
         except NodeError:
@@ -139,7 +152,7 @@ class Installation:
         the new code is entered in OMC.
         """
         done = []
-        if self.trouble(Role.OXO):
+        if self.trouble(Role.OXO) and not self.switched_off:
             self.bench.oxo.restart()
             done.append("The PBX was started again.")
         revivals: dict[Role, Callable[[], None]] = {

@@ -155,7 +155,7 @@ class Look:
         if not self._installation.started(role):
             return NodeNow(role.value, address, NodeState.OFF, False, self._installation.no_tunnel or "Not started.")
         why = self._installation.trouble(role)
-        if role is Role.OXO and why:
+        if role is Role.OXO and self._installation.switched_off:
             return NodeNow(role.value, address, NodeState.OFF, False, why)
         return NodeNow(role.value, address, NodeState.DEAD if why else NodeState.UP, not why, why)
 

@@ -149,20 +149,19 @@ class ManualBench:
     @verb
     def oxo_restart(self, kind: str = "warm") -> None:
         """Restarts the PBX: warm, cold, or by a power cut, after which the power comes back at once."""
-        oxo = self.installation.bench.oxo
         if kind == "cold":
-            oxo.cold_reset()
+            self.installation.bench.oxo.cold_reset()
         elif kind in ("warm", "power"):
             if kind == "power":
-                oxo.cut_power()
-            oxo.restart()
+                self.installation.cut_power()
+            self.installation.restart()
         else:
             raise Refusal(f"A PBX is restarted warm, cold or by power, not {kind!r}.")
 
     @verb
     def oxo_power_off(self) -> None:
         """Takes the PBX's power away; a restart brings it back."""
-        self.installation.bench.oxo.cut_power()
+        self.installation.cut_power()
 
     @verb
     def oxo_sets(self) -> list[PhoneSet]:

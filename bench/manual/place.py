@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from bench.running import ROOT
+from bench.evidence import artifacts_folder
 from node.remote import NodeGone, NodeSilent, Remote
 
 
@@ -19,11 +19,11 @@ class NotRunning(ValueError):
 
 
 class Place:
-    """The folder `artifacts/up` of the checkout. A lock on a file in it goes with the process that holds it, however
+    """The folder `up` among the evidence. A lock on a file in it goes with the process that holds it, however
     that ends, so what a dead bench left is never taken for a living one."""
 
-    def __init__(self, root: Path = ROOT) -> None:
-        self.folder = root / "artifacts" / "up"
+    def __init__(self) -> None:
+        self.folder = artifacts_folder() / "up"
         self._socket = self.folder / "control"
 
     @contextlib.contextmanager

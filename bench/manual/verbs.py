@@ -44,6 +44,8 @@ def call(target: object, name: str, parameters: Mapping[str, Any]) -> Any:
 
 def _is(value: object, kind: Any) -> bool:
     """Whether a value of JSON's types fits an annotation of str, bool, int, float, list, dict, unions and None."""
+    if kind is Any:
+        return True
     if isinstance(kind, types.UnionType):
         return any(_is(value, one) for one in typing.get_args(kind))
     origin = typing.get_origin(kind)

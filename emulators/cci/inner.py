@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 import struct
+from collections import deque
 from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import IPv4Address
@@ -13,6 +14,8 @@ from ipaddress import IPv4Address
 KEPT = 64 * 1024
 """So many bytes of what a connection received are kept, the newest ones."""
 CONNECTION_LIMIT = 100
+SERVED_KEPT = 1000
+"""So many uses of the service are remembered, the latest ones."""
 _RESET = struct.pack("ii", 1, 0)
 
 
@@ -56,7 +59,7 @@ class InnerNetwork:
         self._writers: dict[int, asyncio.StreamWriter] = {}
         self._answered: dict[int, asyncio.Event] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._served: list[str] = []
+        self._served: deque[str] = deque(maxlen=SERVED_KEPT)
 
     async def start(self) -> None:
         """Serves at the inner address. Raises OSError."""
@@ -79,7 +82,7 @@ class InnerNetwork:
 
     @property
     def served(self) -> list[str]:
-        """The addresses that have used the service, in order."""
+        """The addresses that have used the service lately, in order."""
         return list(self._served)
 
     def connection(self, number: int) -> Connection:

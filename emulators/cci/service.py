@@ -9,6 +9,7 @@ from functools import partial
 
 from emulators.cci.account import Account, Acknowledgement, LifeCycle, Outcome, RequestKind
 from emulators.cci.parameters import DEFAULTS, ServiceParameters
+from emulators.chronicle import About
 from emulators.cloudconnect import failure, requests
 from emulators.cloudconnect.failure import Failure
 from emulators.cloudconnect.requests import Closed, CloseRequest, Opened, OpenRequest
@@ -68,6 +69,7 @@ class ConnectionService(Door):
         known = self.account(account)
         session = self.session(known.name)
         asked = known.ask(RequestKind.OPEN, asyncio.get_running_loop().time(), request.user, request.gateway)
+        self.chronicle.note(About.TUNNEL, f"{request.user} asks for a VPN connection to {request.gateway}")
         self.spawn(self._ask(session, request.to_element(), asked))
         return asked
 
@@ -76,6 +78,7 @@ class ConnectionService(Door):
         known = self.account(account)
         session = self.session(known.name)
         asked = known.ask(RequestKind.CLOSE, asyncio.get_running_loop().time())
+        self.chronicle.note(About.TUNNEL, "All VPN connections are asked to be closed")
         self.spawn(self._ask(session, CloseRequest().to_element(), asked))
         return asked
 
@@ -93,6 +96,7 @@ class ConnectionService(Door):
             asked.outcome, asked.text = Outcome.UNANSWERED, f"the session ended before the answer: {error}"
         asked.answered = asyncio.get_running_loop().time()
         log.info("request %d (%s): %s %s", asked.number, asked.kind, asked.outcome, asked.text)
+        self.chronicle.note(About.TUNNEL, *_told(asked))
 
     def _name(self, user_name: str) -> str | None:
         name = user_name.lower()
@@ -116,7 +120,9 @@ class ConnectionService(Door):
         expect(payload, tag)
         for name, known in self._sessions.items():
             if known is session:
-                self._accounts[name].said_unasked(tag.rpartition("}")[2])
+                said = tag.rpartition("}")[2]
+                self._accounts[name].said_unasked(said)
+                self.chronicle.note(About.TUNNEL, f"PBX says {said!r} about its VPN without having been asked", False)
 
     async def _attend(self, name: str, session: Session, record: SessionRecord) -> Ending:
         """Hands the final credentials over where that is due, and waits for the end of the session."""
@@ -137,12 +143,15 @@ class ConnectionService(Door):
             await session.request(final.to_element(), kind=IqType.SET, timeout=self._parameters.request_timeout)
         except StanzaError as error:
             log.warning("%s: final credentials: refused: %s", account.name, error)
+            self.chronicle.note(About.LOGIN, f"PBX refuses its final credentials: {error}", False)
         except TimeoutError:
             log.warning("%s: final credentials: no answer", account.name)
+            self.chronicle.note(About.LOGIN, "PBX does not answer to its final credentials", False)
         except SessionEnded:
             return
         else:
             account.life_cycle = LifeCycle.ACTIVATED
+            self.chronicle.note(About.LOGIN, "PBX has stored its final credentials: it is registered", True)
 
 
 def _note(asked: Acknowledgement, answer: Element | None) -> None:
@@ -158,3 +167,16 @@ def _note(asked: Acknowledgement, answer: Element | None) -> None:
             asked.outcome, asked.address, asked.connection = Outcome.OPENED, opened.address, opened.connection
         case _:
             asked.outcome, asked.connections = Outcome.CLOSED, Closed.from_element(answer).connections
+
+
+def _told(asked: Acknowledgement) -> tuple[str, bool]:
+    """What came of a request in a sentence, and whether that is good."""
+    match asked.outcome:
+        case Outcome.OPENED:
+            return f"VPN connection of {asked.user} is open, the PBX has {asked.address}", True
+        case Outcome.CLOSED:
+            return f"VPN is closed, it had {asked.connections} connections", True
+        case Outcome.FAILED:
+            return f"PBX fails to {asked.kind} the VPN connection: {asked.failure} ({asked.text})", False
+        case _:
+            return f"No acknowledgement to the request to {asked.kind} the VPN connection: {asked.text}", False

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from emulators.charon import Charon, Retransmission
+from emulators.chronicle import About, Chronicle
 from emulators.vici import Message, ViciError
 from node.clock import ClockLoop
 
@@ -84,6 +85,8 @@ class Gateway:
         self._dead_peer_delay = dead_peer_delay
         self._charon = Charon(folder, retransmission, is_client=False)
         self._watch: asyncio.Task[None] | None = None
+        self.chronicle = Chronicle()
+        """What becomes of the tunnels."""
 
     @property
     def policy(self) -> Policy:
@@ -183,9 +186,12 @@ class Gateway:
                     if waiting is not None:
                         waiting.cancel()
                         waiting = None
-                    if event == "ike-updown" and message.get("up") != "yes":
+                    if event == "ike-updown" and message.get("up") == "yes":
+                        self._told_up(_tunnel(message.get(NAME, {})))
+                    elif event == "ike-updown":
                         self._told_down(_tunnel(message.get(NAME, {})))
                     elif _MSCHAPV2_REFUSES in message.get("msg", ""):
+                        self.chronicle.note(About.TUNNEL, "VPN gateway refuses the password", False)
                         waiting = asyncio.create_task(_keep_time_from_jumping())
         except ViciError:
             watching.set()
@@ -193,7 +199,12 @@ class Gateway:
             if waiting is not None:
                 waiting.cancel()
 
+    def _told_up(self, tunnel: Tunnel) -> None:
+        self.chronicle.note(About.TUNNEL, f"Tunnel of {tunnel.account} is up: {tunnel.address}", True)
+
     def _told_down(self, tunnel: Tunnel) -> None:
+        if tunnel.address:
+            self.chronicle.note(About.TUNNEL, f"Tunnel of {tunnel.account} is gone: {tunnel.address}")
         for address in tunnel.address.split():
             self._on_down(address)
 

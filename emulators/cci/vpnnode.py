@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import logging
 import sys
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -16,11 +17,15 @@ from pyroute2 import IPRoute
 from emulators.cci.inner import Connection, InnerNetwork
 from emulators.cci.vpngateway import Gateway, Lease, Policy, Tunnel
 from emulators.charon import Retransmission
+from emulators.chronicle import Bookmark, Notes
 from emulators.oxo.managementpage import PORT
 from emulators.vici import ViciError
 from node.control import command
 
 T = TypeVar("T")
+ENDED_KEPT = 1000
+"""How many ends of tunnels are remembered, the latest ones."""
+
 _REQUEST = b"GET / HTTP/1.1\r\nHost: oxo\r\n\r\n"
 
 
@@ -65,7 +70,7 @@ class VpnGateway:
             dead_peer_delay,
         )
         self._frozen = False
-        self._ended: list[str] = []
+        self._ended: deque[str] = deque(maxlen=ENDED_KEPT)
 
     async def start(self) -> None:
         """Serves. Raises ValueError when there can be no tunnel on this machine."""
@@ -91,9 +96,14 @@ class VpnGateway:
         return await self._asked(self._gateway.leases)
 
     @command
+    def notes(self, run: str = "", number: int = 0) -> Notes:
+        """What has happened since a note of that run of the node."""
+        return self._gateway.chronicle.since(Bookmark(run, number))
+
+    @command
     def ended(self) -> list[str]:
         """The VPN addresses of the tunnels that have ended, in order."""
-        return self._ended
+        return list(self._ended)
 
     @command
     def served(self) -> list[str]:

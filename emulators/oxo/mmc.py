@@ -45,7 +45,7 @@ class Shown:
     """What an administrator sees at a phone: the lines of its display, the keys that have a meaning now, and whether
     the session is over."""
 
-    lines: list[str]
+    display: list[str]
     keys: list[str]
     closed: bool
 

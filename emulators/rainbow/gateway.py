@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from emulators.chronicle import About
 from emulators.door import Answer, Door
 from emulators.pbxagent import devices
 from emulators.pbxagent.identity import pbx_id
@@ -67,6 +68,7 @@ class Gateway(Door):
         """Begins a PBX anew: another activation code, the same PBX ID, and it is disconnected. Raises ValueError."""
         pbx = self.pbx(pbx_id)
         pbx.reset(activation_code)
+        self.chronicle.note(About.LOGIN, "PBX was reset in Rainbow and has a new activation code")
         if pbx.id in self._links:
             self.spawn(self._links[pbx.id].session.close(1000, "reset in Rainbow"))
 
@@ -94,7 +96,7 @@ class Gateway(Door):
     async def _attend(self, name: str, session: Session, record: SessionRecord) -> Ending:
         """Serves a PBX by a Link."""
         pbx = self._pbxs[name]
-        link = self._links[name] = Link(pbx, session, self._parameters)
+        link = self._links[name] = Link(pbx, session, self._parameters, self.chronicle)
         pbx.session_began(record)
         try:
             ending = await link.serve()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from emulators.chronicle import About, Chronicle
 from emulators.pbxagent import credentials
 from emulators.pbxagent.channels import Channel, ChannelRequest, Move
 from emulators.pbxagent.devices import DeviceChanges
@@ -21,10 +22,11 @@ log = logging.getLogger(__name__)
 class Link:
     """Serves one PBX from its login to the end of the session."""
 
-    def __init__(self, pbx: Pbx, session: Session, parameters: GatewayParameters) -> None:
+    def __init__(self, pbx: Pbx, session: Session, parameters: GatewayParameters, chronicle: Chronicle) -> None:
         self.pbx = pbx
         self.session = session
         self._parameters = parameters
+        self._note = chronicle.note
         self._retrieve_again = asyncio.Event()
 
     async def serve(self) -> Ending:
@@ -42,12 +44,18 @@ class Link:
     def take_changes(self, payload: Element) -> None:
         """Takes a change of the devices that the PBX pushed. Raises PayloadRefused."""
         if not self.pbx.devices.apply(DeviceChanges.from_element(payload)):
+            self._note(
+                About.DEVICES, "PBX tells a change of its sets, but not the one before: they are retrieved again"
+            )
             self.retrieve()
+            return
+        self._note(About.DEVICES, f"PBX tells a change of its sets: {_sets(self.pbx)} now", True)
 
     async def move_channel(self, move: Move, channel: Channel) -> None:
         """Opens or closes a channel; one that cannot be opened is down. Raises SessionEnded."""
         done = await self._ask(ChannelRequest(move, channel).to_element(), f"{move} channel {channel}")
-        self.pbx.channels[channel] = done and move is Move.OPEN
+        up = self.pbx.channels[channel] = done and move is Move.OPEN
+        self._note(About.LOGIN, f"Channel {channel} is {'up' if up else 'down'}", up or done)
 
     async def _work(self) -> None:
         try:
@@ -67,6 +75,7 @@ class Link:
             code = self.pbx.private_code
             if await self._ask(credentials.to_element(code), "private code"):
                 self.pbx.acknowledged(code)
+                self._note(About.LOGIN, "PBX has stored its private code", True)
 
     async def _retrieve(self) -> None:
         self._retrieve_again.clear()
@@ -75,7 +84,9 @@ class Link:
             await self.pbx.devices.retrieve(self.session, parameters.page_size, parameters.request_timeout)
         except RetrievalFailed as error:
             log.warning("%s: %s", self.pbx.id, error)
+            self._note(About.DEVICES, f"Sets not retrieved: {error}", False)
         else:
+            self._note(About.DEVICES, f"Devices retrieved: {_sets(self.pbx)}", True)
             log.info("%s: %d devices retrieved", self.pbx.id, len(self.pbx.devices.devices))
 
     async def _ask(self, payload: Element, what: str) -> bool:
@@ -84,8 +95,15 @@ class Link:
             await self.session.request(payload, kind=IqType.SET, timeout=self._parameters.request_timeout)
         except StanzaError as error:
             log.warning("%s: %s: refused: %s", self.pbx.id, what, error)
+            self._note(About.LOGIN, f"PBX refuses {what}: {error}", False)
             return False
         except TimeoutError:
             log.warning("%s: %s: no answer", self.pbx.id, what)
+            self._note(About.LOGIN, f"PBX does not answer {what}", False)
             return False
         return True
+
+
+def _sets(pbx: Pbx) -> str:
+    count = len(pbx.devices.devices)
+    return f"{count} set" + "s" * (count != 1)

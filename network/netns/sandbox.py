@@ -23,8 +23,9 @@ from typing import NoReturn
 
 from pyroute2.netlink.exceptions import NetlinkError
 
+from network.etc import name_files
 from network.netns import kernel, messages
-from network.netns.quiet import Queues, wait_until_quiet
+from network.quiet import Queues, wait_until_quiet
 from network.netns.wiring import Wiring
 from network.plan import Role, SitePlan
 from node.program import ProgramSpec, run
@@ -155,8 +156,7 @@ class Sandbox:
         spec = ProgramSpec(
             "network.capture:Capture",
             {
-                "tap": self._wiring.tap.fileno(),
-                "ports": self._wiring.ports,
+                "taps": [{"fd": self._wiring.tap.fileno(), "ports": {port: port for port in self._wiring.ports}}],
                 "path": str(self._evidence / "site.pcapng"),
             },
         )
@@ -257,11 +257,8 @@ class Sandbox:
         self._etc.mkdir(parents=True)
         tempfile.tempdir = str(self._etc.parent / "tmp")
         Path(tempfile.tempdir).mkdir()
-        (self._etc / "resolv.conf").write_text(
-            f"nameserver {self._plan.dns_server}\noptions timeout:2 attempts:1\n", encoding="ascii"
-        )
-        (self._etc / "nsswitch.conf").write_text("hosts: files dns\n", encoding="ascii")
-        (self._etc / "hosts").write_text("127.0.0.1 localhost\n", encoding="ascii")
+        for name, text in name_files(self._plan).items():
+            (self._etc / name).write_text(text, encoding="ascii")
         if not self._resolv_conf.exists() and self._resolv_conf.is_relative_to("/run"):
             self._resolv_conf.parent.mkdir(parents=True, exist_ok=True)
             self._resolv_conf.touch()

@@ -8,16 +8,11 @@ from pathlib import Path
 
 from pyroute2 import IPRoute
 
+from network.addressing import add_default_route, configure_link, index_of, look
+from network.capture import EVERY_PROTOCOL, open_tap
 from network.fabric import NodeNetwork
 from network.netns import kernel
 from network.plan import Link, Node, Role, SitePlan, port_name
-
-_UNICAST = 1
-"""The type of a route that leads somewhere (RTN_UNICAST)."""
-
-_AT_ONCE = {"quickack": 1}
-"""Has a node acknowledge at once what it receives: a delayed acknowledgement keeps a site from coming to rest for up to
-200 ms, each time."""
 
 
 class Wiring:
@@ -60,23 +55,14 @@ class Wiring:
         kernel.setns(self.namespaces[role])
         try:
             with IPRoute() as inside:
-                loopback = _index(inside, "lo")
-                addresses = [
-                    one.get("address") for one in inside.get_addr(family=socket.AF_INET) if one["index"] != loopback
-                ]
-                routes = [
-                    f"{one.get('dst')}/{one['dst_len']}" if one.get("dst") else "default"
-                    for one in inside.get_routes(family=socket.AF_INET)
-                    if one["type"] == _UNICAST
-                ]
+                return look(inside)
         finally:
             kernel.setns(home)
             os.close(home)
-        return NodeNetwork(addresses, routes)
 
     def _add_bridge(self, name: str) -> int:
         self._bridges.link("add", ifname=name, kind="bridge", br_mcast_snooping=0)
-        index = _index(self._bridges, name)
+        index = index_of(self._bridges, name)
         self._bridges.link("set", index=index, state="up")
         return index
 
@@ -84,26 +70,15 @@ class Wiring:
         port = port_name(link.segment, node.name)
         peer = {"ifname": link.segment, "net_ns_fd": self.namespaces[node.role]}
         self._bridges.link("add", ifname=port, kind="veth", peer=peer)
-        index = _index(self._bridges, port)
+        index = index_of(self._bridges, port)
         self.ports.append(port)
         self._bridges.link("set", index=index, master=bridge, state="up")
-        own = _index(inside, link.segment)
-        network = self._plan.interface(link).network
-        inside.addr("add", index=own, address=str(link.address), prefixlen=network.prefixlen)
-        inside.link("set", index=own, state="up")
-        # In place of the route that the kernel made with the address.
-        source = str(link.address)
-        inside.route("replace", dst=str(network), oif=own, scope="link", prefsrc=source, metrics=_AT_ONCE)
+        configure_link(inside, index_of(inside, link.segment), self._plan.interface(link))
 
     def _configure_routes(self, node: Node, inside: IPRoute) -> None:
-        inside.link("set", index=_index(inside, "lo"), state="up")
+        inside.link("set", index=index_of(inside, "lo"), state="up")
         if node.gateway is not None:
-            inside.route("add", dst="default", gateway=str(node.gateway), metrics=_AT_ONCE)
-
-
-def _index(netlink: IPRoute, name: str) -> int:
-    index: int = netlink.link_lookup(ifname=name)[0]
-    return index
+            add_default_route(inside, node.gateway)
 
 
 def _new_namespace() -> int:
@@ -133,7 +108,7 @@ def _open_echo() -> socket.socket:
     """A datagram socket that is connected to itself, in a namespace of its own where no capture sees it."""
     os.close(_new_namespace())
     with IPRoute() as inside:
-        inside.link("set", index=_index(inside, "lo"), state="up")
+        inside.link("set", index=index_of(inside, "lo"), state="up")
     echo = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     echo.bind(("127.0.0.1", 0))
     echo.connect(echo.getsockname())
@@ -142,14 +117,9 @@ def _open_echo() -> socket.socket:
 
 def _open_tap() -> socket.socket:
     packet_ignore_outgoing = 23
-    every_protocol = 3
-    so_timestampns = 35
-    tap = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(every_protocol))
+    tap = open_tap(EVERY_PROTOCOL)
     # Each frame is seen once: where it enters its segment, not again at every port that it leaves by.
     tap.setsockopt(_SOL_PACKET, packet_ignore_outgoing, 1)
-    tap.setsockopt(socket.SOL_SOCKET, so_timestampns, 1)
-    tap.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 * 1024 * 1024)
-    tap.setblocking(False)
     return tap
 
 

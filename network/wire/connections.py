@@ -1,7 +1,8 @@
 """Tells of TCP connections as their segments pass: opened, refused or unanswered, CONNECT, TLS, and who ended them.
 
-A connection is told from the segment where its first SYN was seen. Where the firewall puts it on the other segment, with
-its own address or not, it is known by its initial sequence number: from there comes how far it got, and who reset it.
+A connection is told from the segment where its first SYN was seen. Where the firewall puts it on the other segment,
+with its own address or not, it is known by its initial sequence number: from there comes how far it got, and who reset
+it.
 """
 
 from __future__ import annotations
@@ -94,7 +95,8 @@ class Connections:
     def see(self, frame: Frame, tcp: Tcp, now: float) -> list[Happening]:
         """Takes a segment."""
         source, destination = frame.source, frame.destination
-        assert source is not None and destination is not None, "a TCP segment has addresses"
+        if source is None or destination is None:
+            return []
         if frame.port == FORGED:
             return self._forged(tcp, source, destination, now)
         flow = (frame.segment, source, tcp.source_port, destination, tcp.destination_port)
@@ -193,7 +195,9 @@ class Connections:
         if data and connection.is_open:
             told += self._read(connection, by, data, now)
         if tcp.flags & FIN:
-            told.append(self._ended(connection, f"closed by {self._names.title(self._address(connection, by))}", by, now))
+            told.append(
+                self._ended(connection, f"closed by {self._names.title(self._address(connection, by))}", by, now)
+            )
         return told
 
     def _accepted(self, connection: Connection, now: float) -> Happening:
@@ -211,7 +215,9 @@ class Connections:
             return [self._tell(connection, now, Kind.TCP, f"refused by {who}", Result.FAILED)]
         if not self._is_valid_reset(connection, by, tcp):
             return []
-        return [self._ended(connection, f"reset by {self._who_reset(connection, by)}", by, now, Result.FAILED)]
+        # A client that gives up a connection of its own may well reset it.
+        result = Result.INFO if by is End.CLIENT else Result.FAILED
+        return [self._ended(connection, f"reset by {self._who_reset(connection, by)}", by, now, result)]
 
     def _forged(self, tcp: Tcp, source: Address, destination: Address, now: float) -> list[Happening]:
         if not tcp.flags & RST:
@@ -255,10 +261,9 @@ class Connections:
             return self._read_dns(connection, by, data, now)
         told: list[Happening] = []
         for said in connection.conversation.take(by, data):
-            if isinstance(said, Begun):
-                if self._is_passed_on(connection, said):
-                    connection.conversation.stop()
-                    break
+            if isinstance(said, Begun) and self._is_passed_on(connection, said):
+                connection.conversation.stop()
+                break
             told += self._say(connection, said, now)
         if connection.conversation.over:
             for inflow in connection.inflows.values():
@@ -311,7 +316,7 @@ class Connections:
     def _where(self, connection: Connection) -> str:
         if self._names.is_local(connection.segment, connection.server):
             return ""
-        return " from beyond the firewall" if connection.passed else ", stopped at the firewall"
+        return ", though it was let out" if connection.passed else ", stopped at the firewall"
 
     def _place(self, connection: Connection) -> str:
         return f"{self._names.title(connection.server)}:{connection.server_port}"

@@ -95,25 +95,25 @@ class Conversation:
             self._server += data
         told: list[Said] = []
         while (said := self._next()) is not None:
-            told.append(said)
-        if self._stage is _Stage.TLS:
-            told += self._take_tls(End.CLIENT, self._client)
-            self._client = b""
+            told += said
         return told
 
-    def _next(self) -> Asked | Answered | None:
+    def _next(self) -> list[Said] | None:
+        """Goes one step on; None when that takes more bytes."""
         if self._stage is _Stage.START and self._client:
             if self._client.startswith(_CONNECT):
                 return self._ask()
             if self._client[0] == 22:
                 self._stage = _Stage.TLS
+                hello, self._client = self._client, b""
+                return self._take_tls(End.CLIENT, hello)
             elif not _CONNECT.startswith(self._client):
                 self.stop()
         elif self._stage is _Stage.ASKED:
             return self._answer()
         return None
 
-    def _ask(self) -> Asked | None:
+    def _ask(self) -> list[Said] | None:
         end = self._client.find(b"\r\n\r\n", 0, HEAD_LIMIT)
         if end < 0:
             if len(self._client) >= HEAD_LIMIT:
@@ -123,9 +123,9 @@ class Conversation:
         self._target = printable(line[len(_CONNECT) :].split(b" ")[0][:_TARGET_LIMIT])
         self._client = self._client[end + 4 :]
         self._stage = _Stage.ASKED
-        return Asked(self._target)
+        return [Asked(self._target)]
 
-    def _answer(self) -> Answered | None:
+    def _answer(self) -> list[Said] | None:
         end = self._server.find(b"\r\n\r\n", 0, HEAD_LIMIT)
         if end < 0:
             if len(self._server) >= HEAD_LIMIT or len(self._client) >= HEAD_LIMIT:
@@ -141,7 +141,7 @@ class Conversation:
         self._stage = _Stage.START
         answered = Answered(self._target, printable(status[:_TARGET_LIMIT]))
         self.in_tunnel = answered.is_good
-        return answered
+        return [answered]
 
     def _take_tls(self, by: End, data: bytes) -> list[Said]:
         told: list[Said] = [*self._tls.take(by, data)]

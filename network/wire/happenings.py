@@ -38,8 +38,6 @@ class Happenings:
         """Takes the next frame, in the order of their times; returns what it tells, and what was due before it."""
         now = self._wall(frame.time)
         told = self.time_passes(now)
-        if frame.source is None or frame.destination is None:
-            return told
         match frame.content:
             case Tcp() as tcp:
                 told += self._connections.see(frame, tcp, now)

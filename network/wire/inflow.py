@@ -33,7 +33,7 @@ class Inflow:
     def take(self, sequence: int, payload: bytes, length: int) -> bytes:
         """Takes a segment of `length` bytes, of which `payload` was captured; returns what can be read now."""
         end = (sequence + length) % _AROUND
-        if 0 < _ahead(end, self._highest):
+        if _ahead(end, self._highest) > 0:
             self._highest = end
         if self._lost or not length:
             return b""

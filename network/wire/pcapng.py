@@ -148,7 +148,7 @@ class PcapngReader:
         self._passed += at
 
     def end(self) -> None:
-        """Says that no more bytes will come. Raises CaptureRefused when they weren't even the beginning of a capture."""
+        """Says that no more bytes come. Raises CaptureRefused when they weren't even the beginning of a capture."""
         if not self._begun:
             self._begin()
 

@@ -1,4 +1,7 @@
-"""Tells of questions to DNS servers with their answers, as they pass. A repetition is not told again."""
+"""Tells of questions to DNS servers with their answers, as they pass. A repetition is not told again.
+
+Of questions for IPv6 addresses, which resolvers ask beside the others, only those are told that get one.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +76,8 @@ class Questions:
 
     def see(self, frame: Frame, udp: Udp, now: float) -> list[Happening]:
         """Takes a datagram."""
-        assert frame.source is not None and frame.destination is not None, "a datagram has addresses"
+        if frame.source is None or frame.destination is None:
+            return []
         if udp.destination_port == PORT:
             return self._take(frame.segment, frame.source, udp.source_port, frame.destination, True, udp.payload, now)
         if udp.source_port == PORT:
@@ -115,6 +119,8 @@ class Questions:
         told = []
         for question, due in self._deadlines.over(now):
             question.silence_told = True
+            if question.type == "AAAA":
+                continue
             told.append(self._tell(question, due, f"no answer{self._where(question)}", Result.FAILED))
         return told
 
@@ -168,6 +174,8 @@ class Questions:
                 return []
             self._forget(question)
             text, result = _read_answer(message, question.type)
+            if question.type == "AAAA" and result is not Result.OK:
+                return []
             late = f", after {now - question.begun:.0f} s" if question.silence_told else ""
             return [self._tell(question, now, text + late, result)]
         if asked is not None:
@@ -196,7 +204,7 @@ class Questions:
             return ""
         if question.answered_beyond:
             return ", it was stopped at the firewall"
-        return " from beyond the firewall" if question.passed else ", stopped at the firewall"
+        return ", though it was let out" if question.passed else ", stopped at the firewall"
 
 
 def _read_answer(message: dns.message.Message, asked: str) -> tuple[str, Result]:
@@ -212,6 +220,6 @@ def _read_answer(message: dns.message.Message, asked: str) -> tuple[str, Result]
         for record in records
     ]
     if not answers:
-        return "the name has none", Result.FAILED if asked == "A" else Result.INFO
+        return "the name has none", Result.FAILED
     more = f" and {len(answers) - _ANSWERS_SHOWN} more" if len(answers) > _ANSWERS_SHOWN else ""
     return ", ".join(answers[:_ANSWERS_SHOWN]) + more, Result.OK

@@ -19,7 +19,8 @@ class Tail:
         """The frames that were added since the last time, in the order of their times; none when there are no more.
 
         It reads about 1 MiB at once, so there may be more than it gives: ask until nothing is left. A block that isn't
-        complete yet is left for the next time. Raises CaptureRefused, also when the file has become shorter, and OSError.
+        complete yet is left for the next time. Raises CaptureRefused, also when the file has become shorter, and
+        OSError.
         """
         with self._path.open("rb") as file:
             if self._path.stat().st_size < self._at:

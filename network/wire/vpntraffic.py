@@ -120,9 +120,10 @@ class VpnTraffic:
         return told
 
     def _see_ike(self, frame: Frame, message: bytes, now: float) -> list[Happening]:
+        if frame.source is None or frame.destination is None:
+            return []
         if len(message) < _HEADER or message[17] >> 4 != _VERSION or message[18] not in _EXCHANGES:
             return []
-        assert frame.source is not None and frame.destination is not None, "a datagram has addresses"
         flags, number = message[19], int.from_bytes(message[20:24], "big")
         is_response = bool(flags & _RESPONSE)
         by_initiator = bool(flags & _FROM_INITIATOR) is not is_response
@@ -164,7 +165,7 @@ class VpnTraffic:
             return ""
         if request.answered_beyond:
             return ", it was stopped at the firewall"
-        return " from beyond the firewall" if request.passed else ", stopped at the firewall"
+        return ", though it was let out" if request.passed else ", stopped at the firewall"
 
     def _tell(self, request: _Request, now: float, text: str, result: Result) -> Happening:
         source, target = self._names.title(request.source), self._names.title(request.target)

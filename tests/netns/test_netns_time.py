@@ -14,7 +14,7 @@ from bench.passage import JumpingTime
 from network.fabric import FabricError
 from network.firewall import Policy
 from network.netns.fabric import NetnsSite
-from network.netns.quiet import Queues, wait_until_quiet
+from network.quiet import Queues, wait_until_quiet
 from network.plan import Role
 from node.remote import Remote
 from tests.netns.conftest import Hands
@@ -171,9 +171,11 @@ def test_what_the_kernel_says_of_a_connection(
     tmp_path: Path, queues: Queues, state: str, unsent: str, again: str, quiet: bool
 ) -> None:
     """Reads /proc as it is when a node sleeps and has one connection."""
-    task, net = tmp_path / "7" / "task" / "7", tmp_path / "7" / "net"
+    task, net, namespaces = tmp_path / "7" / "task" / "7", tmp_path / "7" / "net", tmp_path / "7" / "ns"
     task.mkdir(parents=True)
     net.mkdir()
+    namespaces.mkdir()
+    (namespaces / "net").touch()
     (task / "status").write_text("Name:\toxo\nState:\tS (sleeping)\nvoluntary_ctxt_switches:\t5\n")
     (net / "tcp").write_text("  sl  local_address\n" + ROW.format(state=state, unsent=unsent, again=again) + "\n")
     assert wait_until_quiet(lambda: [7], queues, time.monotonic() + (10 if quiet else 0.1), tmp_path) is quiet

@@ -2,7 +2,7 @@
 
 import { h, s } from "./dom.js";
 import { NARROW, WIDE } from "./layout.js";
-import { described } from "./words.js";
+import { described, failed } from "./words.js";
 
 const NARROW_BELOW = 600; // pixels
 
@@ -28,7 +28,8 @@ const LEGEND = [
 
 /** One connection: what it is for, how it is drawn, the nodes it passes, and the node that stops it, if one does. */
 function connections(snapshot) {
-  const { link, attempt, proxy, cloud, oxo, nodes } = snapshot;
+  const { link, proxy, cloud, oxo, nodes } = snapshot;
+  const attempt = failed(snapshot);
   if (!oxo.power) return [];
   const up = Object.fromEntries(nodes.map((node) => [node.name, node.alive]));
   const way = (through, end) => (through ? ["oxo", "proxy", "firewall", end] : ["oxo", "firewall", end]);
@@ -111,7 +112,9 @@ function draw(layout, snapshot) {
   const lines = connections(snapshot).map((connection) => drawn(layout, connection));
   const zone = ({ name, x, y, width, height }) => [
     s("rect", { class: "zone", x, y, width, height, rx: 10 }),
-    s("text", { class: "zone-title", x: x + 14, y: y + (layout === WIDE ? 28 : 24) }, ZONES[name]),
+    layout === WIDE
+      ? s("text", { class: "zone-title", x: x + 14, y: y + 28 }, ZONES[name])
+      : s("text", { class: "zone-title", x: x + width - 10, y: y + 24, "text-anchor": "end" }, ZONES[name]),
   ];
   return s("svg", {
       viewBox: `0 0 ${layout.width} ${layout.height}`, role: "img", "aria-label": described(snapshot), class: "picture",

@@ -68,7 +68,7 @@ export const WIDE = {
   bar(points) {
     const [x, y] = points.at(-1);
     const off = points.at(-2)[0] < x ? -8 : 8;
-    return [[x + off, y - 17], [x + off, y + 17]];
+    return [[x + off, y - 12], [x + off, y + 12]];
   },
 };
 
@@ -94,16 +94,16 @@ export const NARROW = {
   leg(kind, from, to) {
     const edge = this.centres[from][0] - this.box.width / 2;
     const x = 14 + KINDS.indexOf(kind) * 13;
-    const y0 = this.dock(kind, from, from === "proxy" ? "leaves" : "");
-    const y1 = this.dock(kind, to, to === "proxy" ? "arrives" : "");
+    const [y0, y1] = [this.dock(kind, from, "leaves"), this.dock(kind, to, "arrives")];
     return [[edge, y0], [x, y0], [x, y1], [edge, y1]];
   },
+  /** Where a connection touches a node, as to height: what leaves a node does so below what arrives there. */
   dock(kind, name, how) {
     const y = this.centres[name][1];
-    if (how === "arrives") return y + { cloud: -12, rainbow: -22 }[kind];
-    if (how === "leaves") return y + { rainbow: 0, cloud: 10, names: 20 }[kind];
-    const shared = LAN.includes(name) || name === "firewall";
-    return y + (shared ? (KINDS.indexOf(kind) - 1.5) * 12 : 0);
+    const rank = KINDS.indexOf(kind);
+    if (name === "oxo") return y + (rank - 1.5) * 12;
+    if (name !== "proxy" && name !== "firewall") return y;
+    return how === "arrives" ? y - 4 - rank * 7 : y + 4 + rank * 7;
   },
   through() {
     return [];

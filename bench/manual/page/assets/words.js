@@ -7,6 +7,9 @@ const STOPPED = {
   pcg: "Not taken by the PCG",
 };
 
+// The link was last seen to be up at a look, and what ended it may have come a moment before the next one.
+const SLACK = 2000; // milliseconds
+
 /** The time of day of a moment in the device's time, with the date if it is not that of `now`. */
 export function clock(moment, now = moment) {
   const [date, time = ""] = moment.split("T");
@@ -14,19 +17,25 @@ export function clock(moment, now = moment) {
   return date === day ? time.slice(0, 8) : `${date} ${time.slice(0, 8)}`;
 }
 
-/** How the link to Rainbow stands: a sentence, and the tone `good`, `trying`, `bad` or `off`. */
-export function headline({ link, attempt, time }) {
-  if (link.state === "down") return { text: "The PBX has no power", tone: "off" };
-  if (link.state === "disabled") return { text: "Rainbow is disabled in the PBX", tone: "off" };
+/** What has failed since the link is being tried; null while nothing has. */
+export function failed({ link, attempt }) {
+  if (link.state !== "trying" || !attempt) return null;
+  return Date.parse(attempt.at) + SLACK < Date.parse(link.since) ? null : attempt;
+}
+
+/** How the link to Rainbow stands: a sentence, why that is so, and the tone `good`, `trying`, `bad` or `off`. */
+export function headline(snapshot) {
+  const { link, time } = snapshot;
+  if (link.state === "down") return { text: "The PBX has no power", why: "", tone: "off" };
+  if (link.state === "disabled") return { text: "Rainbow is disabled in the PBX", why: "", tone: "off" };
   if (link.state === "connected") {
     const how = link.via === "proxy" ? "through the proxy" : "directly";
-    return { text: `Connected ${how} since ${clock(link.since, time)}`, tone: "good" };
+    return { text: `Connected ${how} since ${clock(link.since, time)}`, why: "", tone: "good" };
   }
-  if (attempt) {
-    const where = STOPPED[attempt.stopped] ?? "Not connected";
-    return { text: `${where}: ${attempt.outcome} at ${clock(attempt.at, time)}`, tone: "bad" };
-  }
-  return { text: "Connecting to Rainbow", tone: "trying" };
+  const attempt = failed(snapshot);
+  if (attempt === null) return { text: "Connecting to Rainbow", why: "", tone: "trying" };
+  const text = STOPPED[attempt.stopped] ?? "Not connected";
+  return { text, why: `At ${clock(attempt.at, time)}: ${attempt.outcome}`, tone: "bad" };
 }
 
 /** What a screen reader says of the drawing. */

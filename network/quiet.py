@@ -81,7 +81,15 @@ def wait_until_quiet(
 
 
 def _any_bytes_under_way(pids: list[int], proc: Path) -> bool:
-    return any(_bytes_under_way(proc / str(pid) / "net" / "tcp") for pid in pids)
+    # Each network namespace once: the kernel takes its time over a table.
+    namespaces: dict[int, int] = {}
+    for pid in pids:
+        try:
+            namespaces[(proc / str(pid) / "ns" / "net").stat().st_ino] = pid
+        except OSError:
+            # The process ended between two looks: the next look finds it gone.
+            return True
+    return any(_bytes_under_way(proc / str(pid) / "net" / "tcp") for pid in namespaces.values())
 
 
 def _look(tasks: Path) -> list[tuple[str, str]]:

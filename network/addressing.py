@@ -1,0 +1,49 @@
+"""Gives a node's links their addresses and routes, by netlink from inside its network namespace; for every fabric."""
+
+from __future__ import annotations
+
+import socket
+from ipaddress import IPv4Address, IPv4Interface
+
+from pyroute2 import IPRoute
+
+from network.fabric import NodeNetwork
+
+UNICAST, UNREACHABLE = 1, 7
+"""Types of routes: one that leads somewhere (RTN_UNICAST), and one that says there is no way (RTN_UNREACHABLE)."""
+
+_AT_ONCE = {"quickack": 1}
+"""Has a node acknowledge at once what it receives: a delayed acknowledgement keeps a site from coming to rest for up to
+200 ms, each time."""
+
+
+def index_of(netlink: IPRoute, name: str) -> int:
+    """The number of the interface called `name`."""
+    index: int = netlink.link_lookup(ifname=name)[0]
+    return index
+
+
+def configure_link(inside: IPRoute, index: int, address: IPv4Interface) -> None:
+    """Brings an interface up with its address and the route to its segment."""
+    inside.addr("add", index=index, address=str(address.ip), prefixlen=address.network.prefixlen)
+    inside.link("set", index=index, state="up")
+    # In place of the route that the kernel made with the address.
+    network, source = str(address.network), str(address.ip)
+    inside.route("replace", dst=network, oif=index, scope="link", prefsrc=source, metrics=_AT_ONCE)
+
+
+def add_default_route(inside: IPRoute, gateway: IPv4Address) -> None:
+    """Sends everything else to the gateway."""
+    inside.route("add", dst="default", gateway=str(gateway), metrics=_AT_ONCE)
+
+
+def look(inside: IPRoute) -> NodeNetwork:
+    """The addresses and routes as the kernel has them now."""
+    loopback = index_of(inside, "lo")
+    addresses = [one.get("address") for one in inside.get_addr(family=socket.AF_INET) if one["index"] != loopback]
+    routes = [
+        f"{one.get('dst')}/{one['dst_len']}" if one.get("dst") else "default"
+        for one in inside.get_routes(family=socket.AF_INET)
+        if one["type"] == UNICAST
+    ]
+    return NodeNetwork(addresses, routes)

@@ -1,0 +1,247 @@
+"""The verbs of the manual bench on a real site, and the snapshots of what they do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bench.bench import BenchOptions
+from bench.manual.installation import Installation, Wish
+from bench.manual.look import Look
+from bench.manual.manual import ManualBench, in_words, seconds
+from bench.manual.snapshot import LinkState, NodeState, Snapshot
+from bench.manual.verbs import call
+from network.fabric import Fabric
+from network.plan import Role
+from node.control import Refusal
+
+
+class Rig:
+    """A manual bench and what it shows."""
+
+    def __init__(self, fabric: Fabric, evidence: Path, wish: Wish) -> None:
+        self.installation = Installation(fabric, evidence, BenchOptions(), wish)
+        self.looks = 0
+        self.busy: list[str | None] = []
+        self.manual = ManualBench(self.installation, self.busy.append, self._looked)
+        self._look = Look(self.installation, "netns")
+
+    def _looked(self) -> None:
+        self.looks += 1
+
+    def now(self) -> Snapshot:
+        self.installation.bench.time.rest()
+        return self._look.now()
+
+    def after(self, seconds: float) -> Snapshot:
+        self.manual.time_advance(seconds)
+        return self.now()
+
+    def states(self) -> dict[str, NodeState]:
+        return {node.name: node.state for node in self.now().nodes}
+
+
+@pytest.fixture
+def rig(fabric: Fabric, tmp_path: Path) -> Iterator[Rig]:
+    rig = Rig(fabric, tmp_path, Wish(users=3))
+    yield rig
+    rig.installation.close()
+
+
+def test_a_site_comes_up_connected_through_its_proxy(rig: Rig) -> None:
+    shown = rig.after(1)
+    assert shown.link.state is LinkState.CONNECTED
+    assert shown.link.via == "proxy"
+    assert shown.link.shown == "Connected with final password"
+    assert shown.cloud.connected
+    assert len(shown.rainbow.devices) == 3
+    assert shown.rainbow.retrievals == 1
+    assert set(rig.states().values()) == {NodeState.UP}
+
+
+def test_without_a_proxy_the_pbx_goes_out_directly(fabric: Fabric, tmp_path: Path) -> None:
+    rig = Rig(fabric, tmp_path, Wish(proxy="none", users=0))
+    try:
+        shown = rig.after(1)
+        assert (shown.link.state, shown.link.via, shown.proxy.used) == (LinkState.CONNECTED, "direct", False)
+    finally:
+        rig.installation.close()
+
+
+def test_a_firewall_that_blocks_is_seen_at_the_pcg_and_so_is_one_that_opens(rig: Rig) -> None:
+    rig.after(1)
+    rig.manual.firewall("deny-all", cut=True)
+    shown = rig.after(700)
+    assert (shown.link.state, shown.firewall.policy) == (LinkState.TRYING, "deny-all")
+    rig.manual.firewall("permissive")
+    assert rig.after(1000).link.state is LinkState.CONNECTED
+
+
+def test_rainbow_is_switched_by_omc_and_by_mmc(rig: Rig) -> None:
+    rig.after(1)
+    rig.manual.oxo_disable("mmc")
+    assert rig.now().link.state is LinkState.DISABLED
+    with pytest.raises(Refusal, match="disabled already"):
+        rig.manual.oxo_disable("mmc")
+    rig.manual.oxo_enable("omc")
+    assert rig.after(1).link.state is LinkState.CONNECTED
+
+
+def test_a_session_at_the_phone_lasts(rig: Rig) -> None:
+    assert rig.manual.mmc_open().keys == ["OK"]
+    assert rig.manual.mmc_type("kilo1987").display[1] == "Password: ********"
+    for key in ("OK", "System", "Rainbow"):
+        rig.manual.mmc_press(key)
+    assert "disabled" in rig.manual.mmc_press("Choice").display[1]
+    assert not rig.now().oxo.enabled
+    for _ in range(3):
+        left = rig.manual.mmc_press("Back")
+    assert left.closed
+
+
+def test_a_vpn_connection_is_opened_and_closed(rig: Rig) -> None:
+    rig.after(1)
+    rig.manual.cloud_open("anna")
+    tunnel = rig.after(5).cloud.tunnel
+    assert tunnel is not None
+    assert tunnel.users == ["anna"]
+    rig.manual.cloud_close()
+    assert rig.after(5).cloud.tunnel is None
+
+
+def test_after_a_reset_in_rainbow_the_new_code_leads_to_a_link(rig: Rig) -> None:
+    rig.after(1)
+    code = rig.manual.rainbow_reset()
+    assert rig.after(2000).link.state is LinkState.TRYING
+    rig.manual.oxo_omc("rainbow", {"Activation code": code})
+    assert rig.after(1).link.state is LinkState.CONNECTED
+
+
+def test_sets_come_and_go(rig: Rig) -> None:
+    rig.after(1)
+    rig.manual.oxo_add_set("150", "Ada", "Lovelace", "8068s")
+    assert "Ada Lovelace" in [device.name for device in rig.after(1).rainbow.devices]
+    rig.manual.oxo_remove_set("150-primary")
+    assert len(rig.after(1).rainbow.devices) == 3
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_a_node_that_dies_is_named_and_heals_while_the_others_go_on(rig: Rig, role: Role) -> None:
+    rig.after(1)
+    rig.installation.bench.site.kill(role)
+    states = rig.states()
+    assert states.pop(role.value) is NodeState.DEAD
+    assert set(states.values()) == {NodeState.UP}
+    assert len(rig.manual.heal()) == 1
+    assert set(rig.states().values()) == {NodeState.UP}
+    assert rig.after(2000).link.state is LinkState.CONNECTED
+    assert rig.manual.heal() == []
+
+
+def test_the_flows_of_a_proxy_that_died_are_kept(rig: Rig) -> None:
+    rig.after(1)
+    rig.installation.bench.site.kill(Role.PROXY)
+    rig.manual.heal()
+    assert (rig.installation.bench.evidence / "proxy-1.flows").exists()
+
+
+def test_a_pbx_without_power_is_off_and_not_dead(rig: Rig) -> None:
+    rig.manual.oxo_power_off()
+    shown = rig.now()
+    assert (shown.nodes[0].state, shown.link.state) == (NodeState.OFF, LinkState.DOWN)
+    assert rig.manual.heal() == []
+    rig.manual.oxo_restart()
+    assert rig.after(30).link.state is LinkState.CONNECTED
+
+
+def test_while_time_passes_the_bench_is_busy_and_looks(rig: Rig) -> None:
+    rig.manual.time_advance(120)
+    assert rig.busy == ["letting 2 min pass", None]
+    assert rig.looks > 2
+
+
+def test_a_capture_is_copied_and_never_over_a_file(rig: Rig, tmp_path: Path) -> None:
+    saved = Path(rig.manual.capture_save(str(tmp_path / "mine.pcapng")))
+    assert saved.stat().st_size > 1000
+    with pytest.raises(Refusal, match="is there already"):
+        rig.manual.capture_save(str(saved))
+    with pytest.raises(Refusal, match="No such file"):
+        rig.manual.capture_save("/nowhere/mine.pcapng")
+
+
+@pytest.mark.parametrize(
+    ("verb", "parameters", "said"),
+    [
+        ("nothing", {}, "has no verb 'nothing'"),
+        ("installation", {}, "has no verb"),
+        ("firewall", {}, "missing a required argument: 'policy'"),
+        ("firewall", {"policy": "x", "other": 1}, "unexpected keyword argument 'other'"),
+        ("firewall", {"policy": 1}, "policy of the verb firewall cannot be 1"),
+        ("firewall", {"policy": "permissive", "cut": "yes"}, "cut of the verb firewall"),
+        ("firewall", {"policy": "none-such"}, "There is no firewall policy 'none-such'"),
+        ("proxy", {"mode": "none-such"}, "there is no web proxy mode"),
+        ("proxy", {"mode": "idle-cut", "idle": -1}, "must be more than 0"),
+        ("proxy", {"mode": "authenticating"}, "needs account and password"),
+        ("dns", {"mode": "x"}, "no DNS mode 'x'"),
+        ("oxo_enable", {"way": "post"}, "by omc or mmc"),
+        ("oxo_restart", {"kind": "hot"}, "warm, cold or by power"),
+        ("oxo_page", {"page": "Cloud"}, "OMC has no page 'Cloud'"),
+        ("rainbow_fault", {"kind": "x"}, "no fault 'x'"),
+        ("rainbow_fault", {"kind": "close", "value": 5}, "needs a WebSocket close code"),
+        ("rainbow_certificate", {"kind": "x"}, "no certificate 'x'"),
+        ("time_advance", {"seconds": -1}, "0 to 604800 seconds"),
+        ("time_advance", {"seconds": float("nan")}, "0 to 604800 seconds"),
+        ("mmc_press", {"key": "OK"}, "no session is open"),
+        ("shell", {"node": "fax"}, "no node 'fax'"),
+        ("oxo_omc", {"page": "dns", "values": {"Primary": "nowhere"}}, "Primary: must be an IPv4 address"),
+        ("oxo_omc", {"page": "dns", "values": ["Primary"]}, "values of the verb oxo_omc"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_sentence(
+    shared_rig: Rig, verb: str, parameters: dict[str, object], said: str
+) -> None:
+    with pytest.raises((ValueError, AssertionError), match=said) as refused:
+        call(shared_rig.manual, verb, parameters)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.fixture(scope="module")
+def shared_rig(fabric: Fabric, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    """One site for those who change nothing on it."""
+    rig = Rig(fabric, tmp_path_factory.mktemp("shared"), Wish(users=0))
+    yield rig
+    rig.installation.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [("90", 90), ("10s", 10), ("16min", 960), ("1h30min", 5400), ("1h 30m", 5400), ("0.5s", 0.5), ("2h", 7200)],
+)
+def test_durations_are_written_as_people_do(text: str, wanted: float) -> None:
+    assert seconds(text) == wanted
+
+
+@pytest.mark.parametrize("text", ["", "soon", "10 apples", "-5s", "1d"])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    with pytest.raises(Refusal, match="is no duration"):
+        seconds(text)
+
+
+@pytest.mark.parametrize(("span", "words"), [(0, "0 s"), (10, "10 s"), (960, "16 min"), (5400, "1 h 30 min")])
+def test_durations_are_told_in_words(span: float, words: str) -> None:
+    assert in_words(span) == words
+
+
+@pytest.mark.parametrize(
+    ("wish", "said"),
+    [
+        ({"policy": "x"}, "no firewall policy 'x'"),
+        ({"proxy": "x"}, "no web proxy mode 'x'"),
+        ({"users": 301}, "0 to 300 users"),
+    ],
+)
+def test_a_site_that_cannot_be_is_not_begun(wish: dict[str, object], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        Wish(**wish)  # type: ignore[arg-type]
