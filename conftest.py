@@ -6,19 +6,19 @@ import argparse
 import os
 import pkgutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bench.bench import PRELOADED, Bench, BenchOptions
+from bench.bench import Bench, BenchOptions
 from bench.evidence import artifacts_folder, new_run_folder, scenario_folder
+from bench.fabrics import AUTO, FABRICS, make_fabric
 from bench.gherkin import FeatureFile, collect_feature
 from bench.pki import Pki
 from bench.progress import DISPLAY
 from network.fabric import Fabric
-from network.netns.fabric import NetnsFabric
 
 # scapy keeps a cache and settings in its user's home as soon as it is imported; with the environment they are no one's
 # business but the bench's.
@@ -44,9 +44,6 @@ pytest_plugins = [
     "steps.tunnel",
 ]
 
-_FABRICS: dict[str, Callable[[Sequence[str]], Fabric]] = {"netns": NetnsFabric}
-"""The machine rooms, the one to prefer first."""
-
 _RUN_FOLDER = pytest.StashKey[Path]()
 
 
@@ -54,7 +51,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """The bench's own options."""
     group = parser.getgroup("oxobench")
     group.addoption("--artifacts", type=Path, help="folder for the evidence of this run (default: a new one)")
-    group.addoption("--fabric", choices=["auto", *_FABRICS], default="auto", help="what sites are built from")
+    group.addoption("--fabric", choices=[AUTO, *FABRICS], default=AUTO, help="what sites are built from")
     group.addoption("--real-time", action="store_true", help="let no clock jump: a 16-minute delay takes 16 minutes")
     group.addoption(
         "--oxo",
@@ -113,8 +110,7 @@ def run_folder(pytestconfig: pytest.Config) -> Path:
 @pytest.fixture(scope="session")
 def fabric(pytestconfig: pytest.Config) -> Iterator[Fabric]:
     """The machine room, one for the whole run."""
-    chosen = pytestconfig.getoption("--fabric")
-    fabric = _FABRICS[next(iter(_FABRICS)) if chosen == "auto" else chosen](PRELOADED)
+    fabric = make_fabric(pytestconfig.getoption("--fabric"))
     yield fabric
     fabric.close()
 

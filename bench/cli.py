@@ -8,6 +8,7 @@ import sys
 import click
 
 from bench import doctor
+from bench.fabrics import AUTO, FABRICS
 from bench.manual.commands import COMMANDS
 from bench.manual.keeping import Refused
 from bench.running import BAD_INPUT, RunRefused, Selection, run_scenarios, run_tests
@@ -23,7 +24,7 @@ def cli() -> None:
 @click.option(
     "-k", "expression", metavar="EXPR", help='Only scenarios whose name matches, such as -k "proxy and not slow".'
 )
-@click.option("--fabric", type=click.Choice(["auto", "netns"]), default="auto", help="What the site is built from.")
+@click.option("--fabric", type=click.Choice([AUTO, *FABRICS]), default=AUTO, help="What the site is built from.")
 @click.option("--real-time", is_flag=True, help="Let no clock jump: a 16-minute delay takes 16 minutes.")
 @click.pass_obj
 def run(

@@ -19,11 +19,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import docker_engine
 from bench.permission import Refused, Restrictions
 from bench.probe import Trial
 from emulators.charon import find_charon
 from emulators.esp import TUN
+from network.docker import ping
 from network.firewall import find_nft
 
 _ROOT = Path(__file__).resolve().parents[1]
@@ -214,8 +214,8 @@ def probe() -> Outcomes:
 def _docker() -> Finding:
     what = "Docker engine (docker fabric)"
     try:
-        return Finding(what, False, State.OK, docker_engine.ping(os.environ), "")
-    except docker_engine.EngineSilent as error:
+        return Finding(what, False, State.OK, ping.ping(os.environ), "")
+    except ping.EngineSilent as error:
         return Finding(what, False, State.ABSENT, str(error), "install and start Docker, and join its group")
 
 

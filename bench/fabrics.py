@@ -1,20 +1,32 @@
-"""The machine rooms that there are, by the names that a user chooses them by."""
+"""The machine rooms that there are, by the names that a user chooses them by.
+
+What makes a machine room takes long to import, and a command that only talks to a bench needs none of it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
-from bench.bench import PRELOADED
 from network.fabric import Fabric
-from network.netns.fabric import NetnsFabric
 
 AUTO = "auto"
 """Takes the first of FABRICS."""
 
-FABRICS: dict[str, Callable[[Sequence[str]], Fabric]] = {"netns": NetnsFabric}
-"""What makes each of them, given the modules that its nodes need; the one to prefer first."""
+FABRICS = ("netns", "docker")
+"""The names, the one to prefer first."""
 
 
 def make_fabric(name: str) -> Fabric:
-    """The machine room of that name. Raises FabricError when it cannot be had."""
-    return FABRICS[next(iter(FABRICS)) if name == AUTO else name](PRELOADED)
+    """The machine room of that name. Raises FabricError when it cannot be had, KeyError when there is none."""
+    return {"netns": _netns, "docker": _docker}[FABRICS[0] if name == AUTO else name]()
+
+
+def _netns() -> Fabric:
+    from bench.bench import PRELOADED
+    from network.netns.fabric import NetnsFabric
+
+    return NetnsFabric(PRELOADED)
+
+
+def _docker() -> Fabric:
+    from network.docker.fabric import DockerFabric
+
+    return DockerFabric()

@@ -24,6 +24,9 @@ SHORT = 1.0
 SAME = 0.01
 """Two looks at a timer that agree to so many seconds saw the same one: each is taken at a moment of its own."""
 
+JUMPS_KEPT = 100_000
+"""How many jumps are remembered, to tell the device's time of what was captured; then the older half is forgotten."""
+
 
 class NotSeen(AssertionError):
     """What a step waited for did not happen in time. The text says what was awaited and what was there instead."""
@@ -116,6 +119,9 @@ class JumpingTime:
         if offset > self._site.offset:
             self._jumped_at.append(time.time())
             self._offsets.append(offset)
+            if len(self._offsets) > JUMPS_KEPT:
+                # The first one stands for the time before any jump.
+                del self._jumped_at[1 : JUMPS_KEPT // 2], self._offsets[1 : JUMPS_KEPT // 2]
             self._site.jump(offset)
 
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bench.docker_engine import EngineSilent, ping
+from network.docker.ping import EngineSilent, ping
 
 BuildAndStop = tuple[float, float]
 """How long one round took to build and to take away, in seconds."""

@@ -25,7 +25,6 @@ _PLUGINS = "random nonce openssl pem pkcs1 pkcs8 x509 pubkey constraints kdf eap
 _KERNEL = {EspBackend.KERNEL: "kernel-netlink", EspBackend.USER_SPACE: "kernel-libipsec kernel-netlink"}
 _NEEDED = {
     "openssl": "libstrongswan-standard-plugins",
-    "kdf": "libstrongswan",
     "eap-identity": "libcharon-extra-plugins",
     "eap-mschapv2": "libcharon-extauth-plugins",
 }

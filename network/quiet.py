@@ -1,4 +1,4 @@
-"""Finds out whether anything still happens in a sandbox.
+"""Finds out whether anything still happens on a site.
 
 A process that waits for nothing but an event or a timer sleeps, and its count of context switches stands still. When
 this holds for every thread of every node, and of what nodes have started, over several looks, and no byte that was sent
@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 _SYN_SENT = "02"
@@ -56,11 +56,16 @@ class Queues:
 
 
 def wait_until_quiet(
-    living: Callable[[], list[int]], queues: Queues, deadline: float, proc: Path = Path("/proc")
+    living: Callable[[], list[int]],
+    queues: Queues,
+    deadline: float,
+    proc: Path = Path("/proc"),
+    idle: Collection[int] = (),
 ) -> bool:
     """Returns True when all processes are quiet, False when they weren't by `deadline` (monotonic, seconds).
 
-    `living` gives the numbers of the processes that count, anew for each look.
+    `living` gives the numbers of the processes that count, anew for each look. Those that are `idle` count too, but not
+    what is under way in their network namespaces.
     """
     same = 0
     before: list[tuple[str, str]] | None = None
@@ -69,7 +74,7 @@ def wait_until_quiet(
         # Bytes are looked for last, since the kernel takes its time over that, and before one more look at the
         # processes: what arrives meanwhile wakes one of them.
         last = same == LOOKS - 1
-        under_way = last and not (queues.drain() and not _any_bytes_under_way(pids, proc))
+        under_way = last and not (queues.drain() and not _any_bytes_under_way(set(pids) - set(idle), proc))
         now = [look for pid in pids for look in _look(proc / str(pid) / "task")]
         quiet = not under_way and all(switches != "" for _, switches in now)
         same = same + 1 if quiet and now == before else 0
@@ -80,7 +85,7 @@ def wait_until_quiet(
     return False
 
 
-def _any_bytes_under_way(pids: list[int], proc: Path) -> bool:
+def _any_bytes_under_way(pids: Collection[int], proc: Path) -> bool:
     # Each network namespace once: the kernel takes its time over a table.
     namespaces: dict[int, int] = {}
     for pid in pids:

@@ -56,11 +56,10 @@ class Control:
     async def serve(self, reader: asyncio.StreamReader, *targets: object) -> None:
         """Answers requests with the commands of these objects, until the bench closes its end.
 
-        Raises ValueError for a line that is too long or is no JSON: the bench sends none.
+        Raises ValueError for a line that is too long or is no request: the bench sends none.
         """
         while line := await _line(reader):
-            request = json.loads(line)
-            self._write(await _answer(targets, request["id"], request["method"], request.get("params", {})))
+            self._write(await _answer(targets, *_request(line)))
 
     def close(self) -> None:
         """Closes the socket. One whose process ends need not be closed."""
@@ -82,6 +81,20 @@ async def _line(reader: asyncio.StreamReader) -> bytes:
     except ConnectionError:
         # The bench closed its end with something unread in it, which is an end all the same.
         return b""
+
+
+def _request(line: bytes) -> tuple[int, str, dict[str, Any]]:
+    """A request's number, method and parameters."""
+    try:
+        request = json.loads(line)
+    except RecursionError:
+        request = None
+    match request:
+        case {"id": int(number), "method": str(method), **rest}:
+            params = rest.get("params", {})
+            if isinstance(params, dict):
+                return number, method, params
+    raise ValueError("a line on the control socket is no request")
 
 
 async def _answer(targets: tuple[object, ...], number: int, name: str, params: dict[str, Any]) -> bytes:

@@ -18,7 +18,7 @@ SIZE_LIMIT = 256 * 1024
 DEPTH_LIMIT = 32
 """How deep elements may be nested."""
 
-WIDTH = 72
+WIDTH = 68
 """In how many columns the attributes of an element stand; more than fit go on in the next line."""
 
 STARS = "********"

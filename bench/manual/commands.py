@@ -12,12 +12,11 @@ import click
 
 from bench.fabrics import AUTO, FABRICS, make_fabric
 from bench.manual import keeping
-from bench.manual.daemon import Upstart
-from bench.manual.installation import NO_PROXY, Wish
+from bench.manual.durations import in_words, seconds
 from bench.manual.keeping import Refused
-from bench.manual.manual import in_words, seconds
 from bench.manual.place import Place
 from bench.manual.status import show_log, show_status
+from bench.manual.upstart import NO_PROXY, Upstart, Wish
 from bench.pki import CertificateKind
 from emulators.faults import FaultKind
 from emulators.oxo.omc import Page
@@ -273,7 +272,7 @@ def reset() -> None:
 
 
 @rainbow.command()
-@click.argument("kind", type=click.Choice(["none", *FaultKind]))
+@click.argument("kind", type=click.Choice(["none", *(kind.value for kind in FaultKind)]))
 @click.argument("value", type=int, required=False)
 def fault(kind: str, value: int | None) -> None:
     """Make something wrong with the PCG, or `none`."""

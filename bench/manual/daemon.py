@@ -9,7 +9,6 @@ import signal
 import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from aiohttp import web
@@ -18,39 +17,15 @@ from bench.bench import BenchOptions
 from bench.evidence import artifacts_folder, new_run_folder
 from bench.manual.desk import Desk, DeskControl
 from bench.manual.forwarder import Forwarder
-from bench.manual.installation import Installation, Wish
+from bench.manual.installation import Installation
 from bench.manual.place import Place
+from bench.manual.upstart import Running, Upstart
 from bench.manual.web import make_app
 from network.fabric import Fabric
 from node.control import Control
 
 MITMWEB_SOCKET = "mitmweb"
 """The name of mitmweb's socket, in the folder of the bench."""
-
-
-@dataclass(frozen=True)
-class Upstart:
-    """How the bench is brought up. Port 0 is any free one; `listen` is loopback unless another address is asked for."""
-
-    wish: Wish
-    fabric: str
-    make_fabric: Callable[[], Fabric] = field(repr=False)
-    listen: str = "127.0.0.1"
-    port: int = 0
-    mitmweb_port: int = 0
-
-
-@dataclass(frozen=True)
-class Running:
-    """A bench that is up, and where it is."""
-
-    page: str
-    mitmweb: str
-    evidence: Path
-
-    def lines(self) -> list[str]:
-        """The same, for people."""
-        return [f"  page      {self.page}", f"  mitmweb   {self.mitmweb}", f"  evidence  {self.evidence}"]
 
 
 class Daemon:

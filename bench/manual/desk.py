@@ -4,52 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import datetime
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from bench.dut import Unfit
+from bench.manual.failure import LastFailure
 from bench.manual.installation import Installation
-from bench.manual.journal import Entry, Journal, bench_says
+from bench.manual.journal import Journal, bench_says
 from bench.manual.look import Look
 from bench.manual.manual import ManualBench
-from bench.manual.snapshot import AttemptNow, Snapshot
+from bench.manual.sentences import sentence
+from bench.manual.snapshot import Snapshot
 from bench.manual.timeline import TimeLine
 from bench.manual.verbs import call
 from network.fabric import FabricError
 from network.plan import Role
-from network.wire.happening import Happening, Kind, Result
 from node.control import Refusal, command
+from node.remote import NodeError
 
 LOOK_EVERY = 0.3
 """Seconds between two looks at the site."""
-
-_TOLD = frozenset(
-    {
-        "firewall",
-        "proxy",
-        "proxy_restart",
-        "dns",
-        "oxo_enable",
-        "oxo_disable",
-        "oxo_omc",
-        "oxo_restart",
-        "oxo_power_off",
-        "oxo_add_set",
-        "oxo_remove_set",
-        "rainbow_retrieve",
-        "rainbow_reset",
-        "rainbow_fault",
-        "rainbow_certificate",
-        "rainbow_drop",
-        "cloud_open",
-        "cloud_close",
-        "time_advance",
-        "heal",
-    }
-)
-"""The verbs that are noted on the time line. What is pressed at the phone, and what is looked at, is not."""
 
 
 class Desk:
@@ -71,9 +46,9 @@ class Desk:
         self._timeline.watch(Role.CCI, lambda bookmark: bench.cci.notes(bookmark))
         if not installation.no_tunnel:
             self._timeline.watch(Role.VPN, lambda bookmark: bench.vpn.notes(bookmark))
-        self._attempt: AttemptNow | None = None
+        self._failure = LastFailure()
         self._examined = 0
-        self._look = Look(installation, fabric, lambda: self._attempt, mitmweb)
+        self._look = Look(installation, fabric, self._failure.now, mitmweb)
         self._manual = ManualBench(installation, self._set_busy, self._look_meanwhile)
         self._busy: str | None = None
         self._latest: Snapshot | None = None
@@ -111,16 +86,16 @@ class Desk:
         return lambda: self._told.remove(told)
 
     def _call(self, verb: str, parameters: dict[str, Any]) -> object:
+        begun = self._installation.bench.time.now()
         try:
             result = call(self._manual, verb, parameters)
+            if (told := sentence(verb, parameters)) is not None:
+                self.journal.tell([bench_says(begun, told)])
+            return result
         except Unfit as unfit:
             raise Refusal(str(unfit)) from unfit
         finally:
             self._look_now()
-        if verb in _TOLD:
-            self.journal.tell([bench_says(self._installation.bench.time.now(), _in_words(verb, parameters))])
-            self._tell()
-        return result
 
     def _look_now(self) -> None:
         try:
@@ -142,9 +117,8 @@ class Desk:
     def _examine(self) -> None:
         """Takes note of the last thing that failed on the way to Rainbow."""
         _, entries = self.journal.since(self._examined)
-        for entry in entries:
-            self._examined = entry.id
-            self._attempt = _attempt(entry) or self._attempt
+        self._failure.see(entries)
+        self._examined = self.journal.last
 
     def _set_busy(self, what: str | None) -> None:
         self._busy = what
@@ -175,8 +149,11 @@ class DeskControl:
 
     @command
     async def call(self, verb: str, parameters: dict[str, Any]) -> object:
-        """Carries a verb out."""
-        return await self._desk.call(verb, parameters)
+        """Carries a verb out; what broke is told in a sentence, as what is refused."""
+        try:
+            return await self._desk.call(verb, parameters)
+        except (NodeError, FabricError) as error:
+            raise Refusal(str(error)) from error
 
     @command
     def snapshot(self) -> dict[str, Any]:
@@ -192,28 +169,3 @@ class DeskControl:
     def down(self) -> None:
         """Ends the bench."""
         self._down()
-
-
-_ON_THE_WAY = frozenset({Kind.DNS, Kind.TCP, Kind.CONNECT, Kind.TLS})
-
-
-def _attempt(entry: Entry) -> AttemptNow | None:
-    happening: Happening = entry.happening
-    if happening.source != Role.OXO.value or happening.result is not Result.FAILED or happening.kind not in _ON_THE_WAY:
-        return None
-    stopped = Role.FIREWALL.value if "firewall" in happening.text else happening.target
-    via = "proxy" if Role.PROXY.value == happening.target else "direct"
-    at = datetime.datetime.fromtimestamp(happening.time).isoformat(timespec="seconds")
-    return AttemptNow(at, happening.text, via, stopped)
-
-
-def _in_words(verb: str, parameters: Mapping[str, Any]) -> str:
-    """What was done on the bench, for the time line; secrets are not told."""
-    words = []
-    for name, value in parameters.items():
-        if name in ("password", "values") or value is None:
-            continue
-        words.append(str(value))
-    if "values" in parameters:
-        words.append(", ".join(sorted(parameters["values"])))
-    return f"{verb.replace('_', ' ')} {' '.join(words)}".strip()

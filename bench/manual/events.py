@@ -17,6 +17,8 @@ PAUSE = 0.2
 """Seconds between two looks: at most five snapshots a second."""
 TAKES_WITHIN = 30.0
 """Seconds after which a page that does not take what it is sent is given up."""
+RETRY = b"retry: 1000\n\n"
+"""How many milliseconds the browser waits before it connects again."""
 PORTION = 100
 """How many happenings are written at once."""
 
@@ -49,6 +51,7 @@ class EventStream:
         woken = asyncio.Event()
         unsubscribe = self._source.subscribe(woken.set)
         try:
+            await self._send(RETRY)
             while True:
                 woken.clear()
                 await self._send_new()

@@ -1,9 +1,9 @@
 """Who may use the page's server: whoever has its token, and no page of another site that the same browser shows.
 
-A page elsewhere could send requests to a server on loopback, by its address or by a name of its own that it makes point
-there (DNS rebinding). The browser says in `Host`, `Origin` and `Sec-Fetch-Site` where a request comes from, and sends no
-cookie of `SameSite=Strict` with one from elsewhere. Another server on the same machine counts as the same site,
-so the cookie alone would not do.
+A page elsewhere could send requests to a server on loopback: by its address, or by a name of its own that points there
+(DNS rebinding). The browser says in `Host`, `Origin` and `Sec-Fetch-Site` where a request comes from, and with one from
+elsewhere it sends no cookie of `SameSite=Strict`. Another server on the same machine counts as the same site, so the
+cookie alone would not do.
 """
 
 from __future__ import annotations

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bench import tunnels
 from bench.bench import DEFAULT_DOMAIN, PROXY_NAME, PROXY_PORT, Bench, BenchOptions
+from bench.manual.upstart import NO_PROXY, Wish
 from bench.pki import CertificateKind, Pki
 from emulators.oxo.omc import Page
 from emulators.oxo.settings import DEFAULT_CONNECTION_SERVICE, Field
@@ -16,32 +16,9 @@ from network.fabric import Fabric
 from network.firewall import Policy
 from network.plan import Role
 from node.remote import NodeError, NodeSilent
-from proxies.modes import ModeSettings
-
-NO_PROXY = "none"
-"""In place of a proxy mode: the PBX is not configured to use the web proxy."""
 
 ALIVE_WITHIN = 2.0
 """Seconds in which a node that runs says so."""
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What site is wanted: the firewall's policy, the web proxy's mode or NO_PROXY, and how many users the PBX has.
-
-    Raises ValueError for what cannot be.
-    """
-
-    policy: str = "permissive"
-    proxy: str = "inspecting"
-    users: int = 10
-
-    def __post_init__(self) -> None:
-        Policy.load(self.policy)
-        if self.proxy != NO_PROXY:
-            ModeSettings.read({"mode": self.proxy})
-        if not 0 <= self.users <= 300:
-            raise ValueError(f"A PBX has 0 to 300 users, not {self.users}.")
 
 
 class Installation:

@@ -6,7 +6,7 @@ import asyncio
 import datetime
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -89,7 +89,7 @@ class Journal:
 
         return unsubscribe
 
-    async def follow(self, number: int) -> AsyncIterator[tuple[int, list[Entry]]]:
+    async def follow(self, number: int) -> AsyncGenerator[tuple[int, list[Entry]], None]:
         """What `since` gives, whenever there is something new. Nothing is queued: who is slow misses entries, and is
         told how many. End it (`aclose`) before its event loop is closed."""
         loop = asyncio.get_running_loop()

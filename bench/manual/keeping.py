@@ -11,8 +11,8 @@ from typing import NoReturn
 
 import click
 
-from bench.manual.daemon import Daemon, Running, Upstart
 from bench.manual.place import Place
+from bench.manual.upstart import Running, Upstart
 from network.fabric import FabricError
 from node.remote import NodeError, NodeGone
 
@@ -40,6 +40,9 @@ def keep(place: Place, upstart: Upstart, told: Callable[[], None] = lambda: None
 def _run(place: Place, upstart: Upstart, told: Callable[[], None]) -> None:
     click.echo("oxobench: bringing the site up ...")
     begun = time.monotonic()
+
+    # What only the process of the bench needs takes long to import.
+    from bench.manual.daemon import Daemon
 
     def is_up(running: Running) -> None:
         click.echo(f"oxobench: the site is up, after {time.monotonic() - begun:.1f} s")

@@ -7,16 +7,17 @@ not do what it was asked by hand.
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from bench.cloud import VPN_GATEWAY
+from bench.manual.durations import in_words
 from bench.manual.installation import Installation
 from bench.manual.verbs import verb
 from bench.pki import CertificateKind
+from bench.rainbow import Rainbow
 from emulators.faults import FaultKind
 from emulators.oxo.mmc import Shown
 from emulators.oxo.omc import Page
@@ -34,16 +35,6 @@ LONGEST_ADVANCE = 7 * 24 * 3600.0
 """The most seconds that time is let pass at once."""
 
 _WAYS = ("omc", "mmc")
-_UNITS = {"s": 1, "min": 60, "m": 60, "h": 3600}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|min|m|h)?")
-
-
-def seconds(text: str) -> float:
-    """A duration as people write it, in seconds: `90`, `10s`, `16min`, `1h`, `1h30min`. Raises Refusal."""
-    parts = _DURATION.findall(text.replace(" ", ""))
-    if not parts or "".join(number + unit for number, unit in parts) != text.replace(" ", ""):
-        raise Refusal(f"{text!r} is no duration: write it as 10s, 16min or 1h30min.")
-    return sum(float(number) * _UNITS.get(unit, 1) for number, unit in parts)
 
 
 class ManualBench:
@@ -275,16 +266,8 @@ class ManualBench:
         return self.installation.bench.site.shell(Role(node))
 
     @property
-    def _rainbow(self) -> Any:
+    def _rainbow(self) -> Rainbow:
         return self.installation.bench.rainbow
-
-
-def in_words(seconds: float) -> str:
-    """A duration for people: `16 min`, `1 h 30 min`, `10 s`."""
-    hours, rest = divmod(seconds, 3600)
-    minutes, rest = divmod(rest, 60)
-    parts = [f"{value:g} {unit}" for value, unit in ((hours, "h"), (minutes, "min"), (rest, "s")) if value]
-    return " ".join(parts) or "0 s"
 
 
 def _page(name: str) -> Page:

@@ -26,7 +26,7 @@ def show_status(snapshot: dict[str, Any], where: list[str]) -> None:
         nodes.add_row(node["name"], node["address"], _MARKS[node["state"]], node["why"])
     console.print(nodes)
     for name, text in _lines(snapshot):
-        console.print(f"  {name:12} {text}", markup=False)
+        console.print(f"  {name:12} {text}", markup=False, soft_wrap=True)
     for line in where:
         console.print(line, markup=False, soft_wrap=True)
 

@@ -175,7 +175,8 @@ def _told(asked: Acknowledgement) -> tuple[str, bool]:
         case Outcome.OPENED:
             return f"VPN connection of {asked.user} is open, the PBX has {asked.address}", True
         case Outcome.CLOSED:
-            return f"VPN is closed, it had {asked.connections} connections", True
+            had = f"{asked.connections} connection" + "s" * (asked.connections != 1)
+            return f"VPN is closed, it had {had}", True
         case Outcome.FAILED:
             return f"PBX fails to {asked.kind} the VPN connection: {asked.failure} ({asked.text})", False
         case _:

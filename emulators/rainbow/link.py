@@ -54,16 +54,24 @@ class Link:
     async def move_channel(self, move: Move, channel: Channel) -> None:
         """Opens or closes a channel; one that cannot be opened is down. Raises SessionEnded."""
         done = await self._ask(ChannelRequest(move, channel).to_element(), f"{move} channel {channel}")
-        up = self.pbx.channels[channel] = done and move is Move.OPEN
-        self._note(About.LOGIN, f"Channel {channel} is {'up' if up else 'down'}", up or done)
+        self.pbx.channels[channel] = done and move is Move.OPEN
+        self._note_channels()
+
+    def _note_channels(self) -> None:
+        up = [channel for channel, is_up in self.pbx.channels.items() if is_up]
+        down = [channel for channel, is_up in self.pbx.channels.items() if not is_up]
+        closed = f"; down: {', '.join(down)}" if down else ""
+        self._note(About.LOGIN, f"Channels up: {', '.join(up)}{closed}", not down)
 
     async def _work(self) -> None:
         try:
             await self._hand_over_code()
             for channel in dict.fromkeys((*self._parameters.monitored, *self._parameters.optional)):
                 if channel is not Channel.XMPP:
-                    await self.move_channel(Move.OPEN, channel)
+                    request = ChannelRequest(Move.OPEN, channel).to_element()
+                    self.pbx.channels[channel] = await self._ask(request, f"{Move.OPEN} channel {channel}")
             self.pbx.recovering = False
+            self._note_channels()
             while True:
                 await self._retrieve()
                 await self._retrieve_again.wait()

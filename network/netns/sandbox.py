@@ -217,7 +217,7 @@ class Sandbox:
                 kernel.setns(self._wiring.namespaces[role])
                 self._lay_files(name)
             self._take_streams(name)
-            _close_all_but({0, 1, 2, control.fileno(), keep})
+            kernel.close_all_but({0, 1, 2, control.fileno(), keep})
             main()
             status = 0
         except BaseException:
@@ -274,13 +274,3 @@ class Sandbox:
         log = os.open(self._evidence / f"{name}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.dup2(log, 1)
         os.dup2(log, 2)
-
-
-def _close_all_but(keep: set[int | None]) -> None:
-    for fd in [int(name) for name in os.listdir("/proc/self/fd")]:
-        if fd not in keep:
-            try:
-                os.close(fd)
-            except OSError:
-                # The descriptor of the listing itself is closed already.
-                continue

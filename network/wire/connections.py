@@ -60,8 +60,8 @@ class Connection:
     is_open: bool = False
     passed: bool = False
     """Whether it was seen on another segment."""
-    reset_beyond: bool = False
-    """Whether the server has reset it on another segment."""
+    reset_beyond: int | None = None
+    """The sequence number of the last reset by the server that was seen on another segment."""
     silence_told: bool = False
     asked_at: float = 0.0
     asked_silence_told: bool = False
@@ -110,7 +110,7 @@ class Connections:
         if frame.segment == known.segment:
             return self._take(known, by, tcp, now)
         if tcp.flags & RST and by is End.SERVER:
-            known.reset_beyond = True
+            known.reset_beyond = tcp.sequence
         return []
 
     def see_icmp(self, frame: Frame, error: IcmpError, now: float) -> list[Happening]:
@@ -211,13 +211,13 @@ class Connections:
             if by is End.CLIENT or not self._answers_syn(connection, tcp):
                 return []
             self._forget(connection)
-            who = self._who_reset(connection, by)
+            who = self._who_reset(connection, by, tcp)
             return [self._tell(connection, now, Kind.TCP, f"refused by {who}", Result.FAILED)]
         if not self._is_valid_reset(connection, by, tcp):
             return []
         # A client that gives up a connection of its own may well reset it.
         result = Result.INFO if by is End.CLIENT else Result.FAILED
-        return [self._ended(connection, f"reset by {self._who_reset(connection, by)}", by, now, result)]
+        return [self._ended(connection, f"reset by {self._who_reset(connection, by, tcp)}", by, now, result)]
 
     def _forged(self, tcp: Tcp, source: Address, destination: Address, now: float) -> list[Happening]:
         if not tcp.flags & RST:
@@ -226,7 +226,9 @@ class Connections:
             flow = (segment, source, tcp.source_port, destination, tcp.destination_port)
             known, by = self._flows.get(flow, (None, End.CLIENT))
             if known is not None and known.is_open and self._is_valid_reset(known, by, tcp):
-                return [self._ended(known, "reset by the bench, in another's name", None, now, Result.FAILED)]
+                # The end that it was not sent to knows nothing of it: what that does is still to be told.
+                text = f"the bench forges a reset by {self._names.title(source)}"
+                return [self._tell(known, now, Kind.CLOSE, text, Result.FAILED, by is End.SERVER)]
         return []
 
     def _is_valid_reset(self, connection: Connection, by: End, tcp: Tcp) -> bool:
@@ -237,15 +239,14 @@ class Connections:
     def _answers_syn(self, connection: Connection, tcp: Tcp) -> bool:
         return bool(tcp.flags & ACK) and tcp.acknowledgement == (connection.initial_sequence + 1) % _AROUND
 
-    def _who_reset(self, connection: Connection, by: End) -> str:
+    def _who_reset(self, connection: Connection, by: End, tcp: Tcp) -> str:
         if by is End.CLIENT:
             return self._names.title(connection.client)
         near = self._names.is_local(connection.segment, connection.server)
-        return self._names.title(connection.server) if near or connection.reset_beyond else "firewall"
+        itself = near or connection.reset_beyond == tcp.sequence
+        return self._names.title(connection.server) if itself else "firewall"
 
-    def _ended(
-        self, connection: Connection, how: str, by: End | None, now: float, result: Result = Result.INFO
-    ) -> Happening:
+    def _ended(self, connection: Connection, how: str, by: End, now: float, result: Result = Result.INFO) -> Happening:
         self._forget(connection)
         talk = connection.conversation
         if talk.waits_for_answer:

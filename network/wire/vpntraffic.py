@@ -23,6 +23,10 @@ _NON_ESP_MARKER = bytes(4)
 _HEADER = 28
 _VERSION = 2
 _FROM_INITIATOR, _RESPONSE = 0x08, 0x20
+_NOTIFY = 41
+_ERRORS = 16384
+"""Kinds of notifications below this are errors (RFC 7296, 3.10.1)."""
+_NOTIFICATIONS = {7: "INVALID_SYNTAX", 14: "NO_PROPOSAL_CHOSEN", 17: "INVALID_KE_PAYLOAD", 24: "AUTHENTICATION_FAILED"}
 _AUTH = 35
 _EXCHANGES = {34: "IKE_SA_INIT", _AUTH: "IKE_AUTH", 36: "CREATE_CHILD_SA", 37: "INFORMATIONAL"}
 _UNREACHABLE = 3
@@ -136,7 +140,7 @@ class VpnTraffic:
                 known.answered_beyond = True
                 return []
             self._forget(known)
-            return self._answered(known, now)
+            return self._answered(known, message, now)
         if known is None:
             request = _Request(key, frame.segment, frame.source, frame.destination, now)
             crowded_out = self._requests.put(key, request)
@@ -145,15 +149,17 @@ class VpnTraffic:
             self._deadlines.put(request, now + SILENCE)
         elif known.segment != frame.segment:
             known.passed = True
+            if self._names.is_firewall(known.target):
+                known.target = frame.destination
         return []
 
-    def _answered(self, request: _Request, now: float) -> list[Happening]:
+    def _answered(self, request: _Request, answer: bytes, now: float) -> list[Happening]:
         _, exchange, number, _ = request.key
-        if request.silence_told:
-            return [self._tell(request, now, f"answered after {now - request.begun:.0f} s", Result.OK)]
-        if exchange == _AUTH and number > 1:
+        if exchange == _AUTH and number > 1 and not request.silence_told:
             return []
-        return [self._tell(request, now, "answered", Result.OK)]
+        text, result = _read_answer(answer)
+        late = f" after {now - request.begun:.0f} s" if request.silence_told else ""
+        return [self._tell(request, now, text + late, result)]
 
     def _forget(self, request: _Request) -> None:
         if self._requests.get(request.key) is request:
@@ -175,3 +181,13 @@ class VpnTraffic:
     def _tell_flow(self, flow: _Flow, now: float, text: str, result: Result) -> Happening:
         sentence = f"ESP from {self._names.title(flow.source)} to {self._names.title(flow.target)} {text}"
         return self._names.tell(now, Kind.ESP, flow.source, flow.target, sentence, result)
+
+
+def _read_answer(answer: bytes) -> tuple[str, Result]:
+    """What an answer tells in clear: one to IKE_SA_INIT may begin with an error, the others are encrypted."""
+    if answer[16] != _NOTIFY or len(answer) < _HEADER + 8:
+        return "answered", Result.OK
+    kind = int.from_bytes(answer[_HEADER + 6 : _HEADER + 8], "big")
+    if kind >= _ERRORS:
+        return "answered, it is to be sent again", Result.INFO
+    return f"refused, {_NOTIFICATIONS.get(kind, f'error {kind}')}", Result.FAILED

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from bench.bench import BenchOptions
-from bench.manual.installation import Installation, Wish
+from bench.manual.durations import in_words, seconds
+from bench.manual.installation import Installation
 from bench.manual.look import Look
-from bench.manual.manual import ManualBench, in_words, seconds
+from bench.manual.manual import ManualBench
 from bench.manual.snapshot import LinkState, NodeState, Snapshot
+from bench.manual.upstart import Wish
 from bench.manual.verbs import call
 from network.fabric import Fabric
 from network.plan import Role

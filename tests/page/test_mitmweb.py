@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,11 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.bench import PROXY_PORT, Bench, BenchOptions
+from bench.bench import Bench, BenchOptions
 from bench.evidence import scenario_folder
 from bench.manual.forwarder import Forwarder
 from bench.pki import Pki
-from emulators.oxo.omc import Page
 from network.fabric import Fabric
 from network.plan import Role
 from steps.oxo import enable_by_omc, install
@@ -26,6 +28,8 @@ from steps.story import Story
 from tests.page.browser import Browser
 
 pytestmark = pytest.mark.browser
+
+MARKS = "🔑⛔↔🔓🌈"
 
 
 @contextmanager
@@ -67,27 +71,79 @@ def bench(
     bench.close()
 
 
-def test_try(bench: Bench, browser: Browser, tmp_path: Path, token: str) -> None:
-    story = Story()
+def comes_up(bench: Bench, story: Story) -> None:
+    """A PBX behind a proxy that first asks for an account, then refuses, then is not trusted, then inspects."""
     install(bench, story, {"users": 3})
     configure_proxy(bench, str(bench.plan.address(Role.PROXY)))
-    set_mode(bench, story, mode="authenticating", account="oxo", password="another")
+    set_mode(bench, story, mode="authenticating", account="oxo", password="not configured in the PBX")
+    enable_by_omc(bench, story)
+    set_mode(bench, story, mode="refusing")
+    bench.time.advance(10)
+    set_mode(bench, story, mode="inspecting-untrusted")
+    bench.time.advance(30)
+    set_mode(bench, story, mode="inspecting")
+    bring_up(bench, story, 60)
+
+
+def open_messages(browser: Browser) -> None:
+    """Opens the messages of the link to Rainbow."""
+    browser.click("tr", "subprotocol xmpp")
+    browser.click("a", "WebSocket")
+    browser.find("pre", "private-code")
+
+
+def test_live_mitmweb_shows_what_passes_through_the_proxy(
+    bench: Bench, browser: Browser, tmp_path: Path, token: str
+) -> None:
+    story = Story()
     with forwarding(tmp_path / "mitmweb") as port:
         browser.open(f"http://127.0.0.1:{port}/?token={token}")
-        enable_by_omc(bench, story)
+        browser.find("body", "No flows have been recorded yet.")
+        # What comes now comes up by itself.
+        comes_up(bench, story)
+        browser.find("tbody tr", "🌈")
+        rows = browser.texts("tbody tr")
+        assert ["".join(mark for mark in MARKS if mark in row) for row in rows] == ["🔑", "⛔", "↔", "↔🔓", "↔", "🌈"]
+        open_messages(browser)
+        shown = browser.find("pre", "private-code").text
+        assert shown.splitlines()[1:] == [
+            '  <private-code xmlns="urn:oxobench:credentials:1">********</private-code>',
+            "</iq>",
+        ]
+        assert story.activation_code not in browser.find("body").text
+        browser.run("arguments[0].scrollIntoView({block: 'start'})", browser.find("pre", "private-code"))
+        browser.screenshot("mitmweb")
+        assert browser.console() == []
+
+
+def test_time_jumps_while_mitmweb_is_looked_at(bench: Bench, browser: Browser, tmp_path: Path, token: str) -> None:
+    story = Story()
+    with forwarding(tmp_path / "mitmweb") as port:
+        install(bench, story, {"users": 3})
+        configure_proxy(bench, str(bench.plan.address(Role.PROXY)))
         set_mode(bench, story, mode="refusing")
-        bench.time.advance(10)
-        set_mode(bench, story, mode="inspecting-untrusted")
-        bench.time.advance(30)
-        set_mode(bench, story, mode="inspecting")
-        bring_up(bench, story, 60)
-        browser.find("tr", "subprotocol xmpp")
-        browser.screenshot("list")
-        browser.click("td", "subprotocol xmpp")
-        browser.find("a", "WebSocket")
-        browser.screenshot("ws0")
-        browser.click("a", "WebSocket")
-        browser.find(".contentview")
-        browser.screenshot("ws")
-        print(browser.run("return document.querySelector('.contentview').outerHTML.slice(0,3000)"))
-        print(browser.console())
+        browser.open(f"http://127.0.0.1:{port}/?token={token}")
+        enable_by_omc(bench, story)
+        bench.time.advance(3600)
+        # After 0, 10, 40, 100, 220, 460, 940, 1900 and 2860 s.
+        assert len(bench.wire.attempts()) == 9
+        browser.until("each attempt", lambda: len(browser.texts("tbody tr")) == 9)
+        browser.find(".connection-indicator.established")
+        assert browser.console() == []
+
+
+def test_saved_flows_are_reviewed_in_the_same_way(bench: Bench, browser: Browser) -> None:
+    comes_up(bench, Story())
+    bench.nodes[Role.PROXY].ask("flows_saved")
+    code = "import sys; from pathlib import Path; from bench.review import review; sys.exit(review(Path(sys.argv[1])))"
+    command = [sys.executable, "-c", code, str(bench.evidence)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            browser.open(process.stdout.readline().split()[-1])
+            open_messages(browser)
+            assert "********" in browser.find("pre", "private-code").text
+            process.send_signal(signal.SIGINT)
+            assert process.wait(30) == 0
+        finally:
+            process.kill()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.docker_engine import EngineSilent, ping
+from network.docker.ping import EngineSilent, ping
 
 
 @contextmanager

@@ -11,7 +11,7 @@ export function phone() {
   const keys = h("div", { class: "keys", role: "group", "aria-label": "The phone's keys" });
   const text = h("input", { type: "password", name: "text", autocomplete: "new-password" });
   const begin = h("button", { type: "button", class: "main", click: () => go("mmc_open") }, "Begin an administrator session");
-  const end = h("button", { type: "button", click: () => go("mmc_close") }, "Hang up");
+  const end = h("button", { type: "button", click: () => paint(null) }, "Hang up");
   const typing = h("form", { novalidate: true, class: "line-of", submit: typed },
     field("Administrator password", text, "kilo1987, unless the PBX was given another"), h("button", { type: "submit" }, "Type, then OK"));
   const card = new Card("MMC on a phone", {}, h("div", { class: "phone" }, display, keys), typing,
@@ -36,7 +36,7 @@ export function phone() {
 
   async function go(verb, parameters = {}) {
     const answer = await card.run(verb, parameters);
-    if (answer.trouble === undefined) paint(verb === "mmc_close" ? null : answer.result);
+    if (answer.trouble === undefined) paint(answer.result);
     else if (answer.trouble && verb !== "mmc_type") paint(null);
     return answer;
   }

@@ -44,7 +44,7 @@ export class TimeLine {
         click: ({ currentTarget }) => this.#filter(kind, currentTarget),
       }, NAMES[kind])));
     place.append(
-      h("div", { class: "bar-of-title" }, h("h2", { id: "timeline-title" }, "Time line"), filter, this.#pause),
+      h("div", { class: "bar-of-title" }, h("h2", { id: "timeline-title" }, "Time line"), this.#pause, filter),
       this.#empty, this.#rows, this.#voice);
     this.#rows.id = fresh("rows");
   }

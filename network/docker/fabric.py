@@ -1,0 +1,92 @@
+"""Builds sites from Docker containers. The containers of a site are used again for the next one: making them anew takes
+seconds, putting them back to what they were takes milliseconds."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from network.docker.engine import Engine
+from network.docker.ensemble import Ensemble
+from network.docker.image import provide
+from network.docker.reaper import reap_with
+from network.docker.site import DockerSite
+from network.fabric import FabricError
+from network.plan import Role, SitePlan
+
+
+def _say(text: str) -> None:
+    print(f"oxobench: {text}", file=sys.stderr, flush=True)
+
+
+class DockerFabric:
+    """Sites in containers. With `keep` False each site has containers of its own, which end with it.
+
+    Raises FabricError when there is no engine, or no image and none can be built.
+    """
+
+    def __init__(self, keep: bool = True, say: Callable[[str], None] = _say) -> None:
+        self._keep = keep
+        self._free: list[Ensemble] = []
+        self._used: list[Ensemble] = []
+        self._engine = Engine()
+        try:
+            reap_with(self._engine)
+            self._image = provide(self._engine, say)
+        except BaseException:
+            self._engine.close()
+            raise
+
+    def build(self, plan: SitePlan, evidence: Path) -> DockerSite:
+        """See Fabric."""
+        evidence = evidence.resolve()
+        while self._free:
+            ensemble = self._free.pop()
+            if (ensemble.plan, ensemble.evidence) == (plan, evidence.parent):
+                try:
+                    return self._site(ensemble, evidence)
+                except FabricError:
+                    # One of its containers has ended meanwhile.
+                    self._discard(ensemble)
+            else:
+                ensemble.remove()
+        return self._site(Ensemble(self._engine, self._image, plan, evidence.parent), evidence)
+
+    def close(self) -> None:
+        """See Fabric."""
+        for ensemble in (*self._free, *self._used):
+            ensemble.remove()
+        self._free, self._used = [], []
+        self._engine.close()
+
+    def _site(self, ensemble: Ensemble, evidence: Path) -> DockerSite:
+        self._used.append(ensemble)
+        try:
+            return DockerSite(
+                ensemble.plan,
+                evidence,
+                ensemble.keepers,
+                partial(_shell, ensemble),
+                partial(self._release, ensemble),
+            )
+        except BaseException:
+            self._discard(ensemble)
+            raise
+
+    def _release(self, ensemble: Ensemble, left: list[str]) -> None:
+        if left or not self._keep:
+            self._discard(ensemble)
+        elif ensemble in self._used:
+            self._used.remove(ensemble)
+            self._free.append(ensemble)
+
+    def _discard(self, ensemble: Ensemble) -> None:
+        if ensemble in self._used:
+            self._used.remove(ensemble)
+        ensemble.remove()
+
+
+def _shell(ensemble: Ensemble, role: Role) -> list[str]:
+    return ["docker", "exec", "--interactive", "--tty", ensemble.container(role.value), "bash"]

@@ -1,0 +1,114 @@
+"""The owner: process 1 of the PID namespace that all containers of a site share. When it ends, the kernel ends them all.
+
+It sees every process of the site, so it can tell when nothing is going on; and it runs the capture, on the packet
+sockets that the nodes' keepers hand to it.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import struct
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from network.capture import discard
+from network.docker.keeper import Keeper
+from network.quiet import Queues, wait_until_quiet
+from node.control import command
+
+_COMES_WITHIN = 60.0
+"""Seconds that the bench may take to connect, after which nobody will."""
+
+
+@dataclass(frozen=True)
+class _Tap:
+    port: str
+    device: str
+    socket: socket.socket
+
+
+class Owner(Keeper):
+    """Keeper of the owner's container. One that `stays` serves one bench after the other; else it ends with its first."""
+
+    def __init__(self, name: str, stays: bool = False) -> None:
+        super().__init__(name)
+        self._stays = stays
+        self._bench: socket.socket | None = None
+        self._taps: list[_Tap] = []
+        self._keepers: set[int] = set()
+        self._queues = Queues(_open_echo())
+
+    def patience(self) -> float | None:
+        """See Keeper."""
+        return None if self._stays or self._bench is not None else _COMES_WITHIN
+
+    def admit(self, wish: dict[str, Any], sock: socket.socket, fds: list[int]) -> None:
+        """See Keeper; a keeper also brings a tap."""
+        if wish["door"] == "tap":
+            pid, _, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+            self._keepers.add(pid)
+            self._taps.append(_Tap(wish["port"], wish["device"], socket.socket(fileno=fds[0])))
+            sock.close()
+            return
+        if wish["door"] == "control":
+            self._bench = sock
+        super().admit(wish, sock, fds)
+
+    def hung_up(self) -> None:
+        """See Keeper."""
+        self._bench = None
+        if not self._stays:
+            sys.exit(0)
+
+    def inherits(self, name: str) -> tuple[dict[str, Any], list[int]]:
+        """See Keeper: the capture gets the taps, with nothing in them of what was before."""
+        for tap in self._taps:
+            discard(tap.socket)
+        taps = [{"fd": tap.socket.fileno(), "ports": {tap.device: tap.port}} for tap in self._taps]
+        return {"taps": taps}, [tap.socket.fileno() for tap in self._taps]
+
+    @command
+    def settle(self, seconds: float, evidence: str) -> bool:
+        """Waits until no node has anything left to do; False when that took longer than that."""
+        quiet = wait_until_quiet(self._living, self._queues, time.monotonic() + seconds, idle=self._keepers)
+        self.hand_over(evidence)
+        return quiet
+
+    @command
+    def hand_over(self, evidence: str) -> None:
+        """Gives the files of a folder to the folder's owner."""
+        owner = Path(evidence).stat()
+        for entry in os.scandir(evidence):
+            if entry.stat(follow_symlinks=False).st_uid != owner.st_uid:
+                os.chown(entry.path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+
+    @command
+    def restore(self) -> list[str]:
+        """Ends the capture. Returns what is not as it was in the beginning, which is nothing."""
+        self.end_programs()
+        return []
+
+    def _living(self) -> list[int]:
+        if self._bench is not None and _closed(self._bench):
+            self.hung_up()
+        self.reap()
+        return [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) != os.getpid()]
+
+
+def _closed(sock: socket.socket) -> bool:
+    poll = select.poll()
+    poll.register(sock, select.POLLRDHUP)
+    return bool(poll.poll(0))
+
+
+def _open_echo() -> socket.socket:
+    """A datagram socket that is connected to itself. The owner has no network but its own loopback."""
+    echo = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    echo.bind(("127.0.0.1", 0))
+    echo.connect(echo.getsockname())
+    return echo

@@ -1,0 +1,151 @@
+"""A site whose nodes are containers, as the bench has it for a scenario."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from network.docker.doors import OWNER
+from network.docker.keepers import Keepers
+from network.fabric import FabricError, NodeNetwork
+from network.netns.fabric import STOP_ORDER
+from network.plan import Role, SitePlan
+from node.control import Refusal
+from node.program import ProgramSpec
+from node.remote import NodeError, Remote
+
+CAPTURE = "capture"
+_ETHERNET_SOURCE = slice(6, 12)
+
+
+class DockerSite:
+    """See Site. `shell` makes the command for a shell in a node; `released` hears of the end, and what is left then."""
+
+    def __init__(
+        self,
+        plan: SitePlan,
+        evidence: Path,
+        keepers: Keepers,
+        shell: Callable[[Role], list[str]],
+        released: Callable[[list[str]], None],
+    ) -> None:
+        self.plan = plan
+        self.evidence = evidence
+        self._keepers = keepers
+        self._shell = shell
+        self._released = released
+        self._nodes: dict[Role, Remote] = {}
+        self._offset = 0.0
+        spec = ProgramSpec("network.capture:Capture", {"path": str(evidence / "site.pcapng")})
+        self._capture = keepers.start(OWNER, CAPTURE, spec, 0.0, evidence)
+        try:
+            self._capture.wait_until_ready()
+            self._hand_over()
+        except NodeError as error:
+            self._capture.close()
+            raise FabricError(f"No capture can be written to {evidence}: {error}.") from error
+        except BaseException:
+            self._capture.close()
+            raise
+
+    def start(self, role: Role, spec: ProgramSpec) -> Remote:
+        """See Site."""
+        self._nodes[role] = self._keepers.start(role.value, role.value, spec, self._offset, self.evidence)
+        return self._nodes[role]
+
+    def stop(self, role: Role) -> None:
+        """See Site."""
+        remote = self._nodes.pop(role, None)
+        if remote is not None:
+            _stop(remote)
+        self._keepers.ask(role.value, "kill", name=role.value)
+
+    def network(self, role: Role) -> NodeNetwork:
+        """See Site."""
+        return NodeNetwork(**self._keepers.ask(role.value, "network"))
+
+    def shell(self, role: Role) -> list[str]:
+        """See Site."""
+        return self._shell(role)
+
+    def kill(self, role: Role) -> None:
+        """See Site."""
+        self._keepers.ask(role.value, "kill", name=role.value)
+        remote = self._nodes.pop(role, None)
+        if remote is not None:
+            remote.close()
+
+    def settle(self, within: float) -> bool:
+        """See Site."""
+        quiet = self._keepers.ask(OWNER, "settle", seconds=within, evidence=str(self.evidence), within=within + 10)
+        return bool(quiet)
+
+    @property
+    def offset(self) -> float:
+        """See Site."""
+        return self._offset
+
+    def next_timer(self) -> float | None:
+        """See Site."""
+        asked = [(remote, remote.send("clock_next")) for remote in self._nodes.values()]
+        due = [when for remote, number in asked if (when := remote.receive(number)) is not None]
+        return min(due) - time.monotonic() if due else None
+
+    def jump(self, offset: float) -> None:
+        """See Site."""
+        self._offset = max(self._offset, offset)
+        asked = [(remote, remote.send("clock_jump", offset=self._offset)) for remote in self._nodes.values()]
+        for remote, number in asked:
+            remote.receive(number)
+
+    def capture(self) -> Path:
+        """See Site."""
+        lost = self._capture.ask("flush")
+        if lost:
+            raise FabricError(f"The capture lost {lost} frames, so nothing can be proven from it.")
+        return self.evidence / "site.pcapng"
+
+    def wait_for_frame(self, within: float) -> None:
+        """See Site."""
+        self._capture.ask("wait_for_frame", seconds=within, within=within + 10)
+
+    def inject(self, port: str, frame: bytes) -> None:
+        """See Site. The frame leaves by the link of the node whose Ethernet address it has for its source: a bridge
+        remembers where it saw an address, and would else send that node's own frames elsewhere."""
+        if port not in self._keepers.senders.values():
+            raise Refusal(f"there is no port {port!r} on this site")
+        source = frame[_ETHERNET_SOURCE].hex(":")
+        sender = self._keepers.senders.get(source)
+        if sender is None or sender.partition("-")[0] != port.partition("-")[0]:
+            raise Refusal(f"no node on the segment of {port} has the Ethernet address {source}")
+        self._capture.ask("inject", port=sender, frame=frame.hex())
+
+    def pids(self) -> dict[str, int]:
+        """The nodes' process numbers inside the site's containers, by name."""
+        names = [OWNER, *(node.name for node in self.plan.nodes)]
+        return {name: pid for one in names for name, pid in self._keepers.ask(one, "pids").items()}
+
+    def close(self) -> None:
+        """See Site."""
+        for role in STOP_ORDER:
+            remote = self._nodes.pop(role, None)
+            if remote is not None:
+                _stop(remote)
+        _stop(self._capture)
+        left = self._keepers.restore()
+        # A site whose containers are gone has nobody left to do it.
+        with contextlib.suppress(FabricError):
+            self._hand_over()
+        self._released(left)
+
+    def _hand_over(self) -> None:
+        self._keepers.ask(OWNER, "hand_over", evidence=str(self.evidence))
+
+
+def _stop(remote: Remote) -> None:
+    # A node that is gone already, or does not stop by itself, is ended with the rest.
+    with contextlib.suppress(NodeError):
+        remote.hang_up()
+    remote.close()

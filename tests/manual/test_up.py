@@ -1,0 +1,270 @@
+"""`oxobench up` and its commands, as a person uses them: in processes of their own, on a real site."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from network.plan import Role
+from tests.manual.upbench import CHECKOUT, UpBench
+
+UP = ("--users", "2")
+
+
+class Hand:
+    """Types commands of one bench, whose evidence is in a folder of its own."""
+
+    def __init__(self, artifacts: Path) -> None:
+        self.artifacts = artifacts
+        self._environment = {**os.environ, "OXOBENCH_ARTIFACTS": str(artifacts), "PYTHONPATH": str(CHECKOUT)}
+
+    def __call__(self, *arguments: str, code: int = 0, text: str = "") -> str:
+        """What a command prints; its exit code must be `code`, and it must not break."""
+        command = [sys.executable, "-P", "-m", "bench.cli", *arguments]
+        ran = subprocess.run(
+            command, env=self._environment, cwd=CHECKOUT, input=text, capture_output=True, text=True, timeout=60,
+            check=False,
+        )  # fmt: skip
+        said = ran.stdout + ran.stderr
+        assert ran.returncode == code, said
+        assert "Traceback" not in said
+        return said
+
+    def status(self, code: int = 0) -> dict[str, Any]:
+        """The snapshot."""
+        snapshot: dict[str, Any] = json.loads(self("status", "--json", code=code))
+        return snapshot
+
+    def pid(self, node: str) -> int:
+        """A node's process, as the machine numbers it."""
+        return int(self.shell(node)[2])
+
+    def shell(self, node: str) -> list[str]:
+        """The command that opens a shell in a node."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("OXOBENCH_ARTIFACTS", str(self.artifacts))
+            from bench.manual.place import Place
+
+            command: list[str] = Place().call("shell", node=node)
+            return command
+
+
+@pytest.fixture
+def hand(tmp_path: Path) -> Hand:
+    return Hand(tmp_path)
+
+
+@pytest.fixture
+def up(tmp_path: Path) -> Iterator[UpBench]:
+    with UpBench(tmp_path, *UP) as up:
+        yield up
+
+
+def states(snapshot: dict[str, Any]) -> dict[str, str]:
+    return {node["name"]: node["state"] for node in snapshot["nodes"]}
+
+
+def test_status_says_how_everything_stands(up: UpBench, hand: Hand) -> None:
+    hand("time", "advance", "1s")
+    said = hand("status")
+    for expected in ("192.168.92.246", "connected, through the proxy", "permissive", "inspecting", up.page):
+        assert expected in said
+
+
+def test_a_firewall_command_changes_the_kernels_rules_and_the_link_follows(up: UpBench, hand: Hand) -> None:
+    hand("time", "advance", "1s")
+    assert "tcp dport 443 drop" not in up.in_node("firewall", "nft list ruleset")
+    hand("firewall", "blocking", "--cut")
+    assert "tcp dport 443 drop" in up.in_node("firewall", "nft list ruleset")
+    hand("time", "advance", "16min")
+    snapshot = hand.status()
+    assert snapshot["link"]["state"] == "trying"
+    assert snapshot["attempt"]["stopped"] == "firewall"
+    assert "stopped at the firewall" in hand("logs")
+    hand("firewall", "permissive")
+    hand("time", "advance", "16min")
+    assert hand.status()["link"]["state"] == "connected"
+
+
+def test_a_policy_of_ones_own_is_a_file(up: UpBench, hand: Hand, tmp_path: Path) -> None:
+    (tmp_path / "mine.nft").write_text("ip saddr $oxo tcp dport 444 accept\n")
+    hand("firewall", str(tmp_path / "mine.nft"))
+    assert hand.status()["firewall"]["policy"] == "mine"
+    assert "is not a policy" not in hand("firewall", str(tmp_path / "none.nft"), code=2)
+
+
+def test_each_verb_does_what_it_says(up: UpBench, hand: Hand) -> None:
+    hand("time", "advance", "1s")
+    hand("oxo", "disable", "--by", "mmc")
+    assert hand.status()["link"]["state"] == "disabled"
+    hand("oxo", "enable")
+    hand("proxy", "slow", "--delay", "2")
+    hand("proxy", "authenticating", "--account", "oxo", text="secret\n")
+    assert hand.status()["proxy"]["mode"] == "authenticating"
+    assert "secret" not in hand("oxo", "configure", "Web proxy", "Account=oxo", "Password=-", text="secret\n")
+    hand("proxy", "restart")
+    hand("time", "advance", "1min")
+    assert (hand.status()["link"]["state"], hand.status()["proxy"]["account"]) == ("connected", "oxo")
+    hand("dns", "servfail")
+    assert hand.status()["dns"]["mode"] == "servfail"
+    hand("dns", "answer")
+    hand("rainbow", "fault", "refuse upgrade", "503")
+    hand("rainbow", "drop", "1001")
+    hand("rainbow", "certificate", "expired")
+    snapshot = hand.status()
+    assert (snapshot["rainbow"]["fault"], snapshot["rainbow"]["certificate"]) == (
+        {"kind": "refuse upgrade", "value": 503},
+        "expired",
+    )
+    hand("rainbow", "fault", "none")
+    hand("rainbow", "certificate", "right")
+    code = hand("rainbow", "reset").strip()
+    hand("oxo", "configure", "rainbow", f"Activation code={code}")
+    hand("time", "advance", "1s")
+    hand("rainbow", "retrieve")
+    hand("oxo", "add-set", "150", "Ada", "Lovelace", "8068s")
+    hand("time", "advance", "1s")
+    assert "Ada" in hand("rainbow", "devices")
+    hand("oxo", "remove-set", "150-primary")
+    assert "Ada" not in hand("oxo", "sets")
+    hand("cloud", "vpn", "open", "anna")
+    hand("time", "advance", "5s")
+    assert hand.status()["cloud"]["tunnel"]["users"] == ["anna"]
+    hand("cloud", "vpn", "close")
+    hand("time", "advance", "5s")
+    assert hand.status()["cloud"]["tunnel"] is None
+    hand("oxo", "restart", "cold")
+    hand("oxo", "off")
+    assert states(hand.status())["oxo"] == "off"
+    hand("oxo", "restart", "power")
+    assert states(hand.status())["oxo"] == "up"
+    assert "oxo: " in hand("logs", "oxo")
+    assert hand("capture", "save", str(hand.artifacts / "mine.pcapng")).strip().endswith("mine.pcapng")
+    assert "192.168.92.246" in up.in_node("oxo", "ip address show")
+
+
+def test_a_node_that_dies_is_said_so_and_up_again_heals(up: UpBench, hand: Hand) -> None:
+    os.kill(hand.pid("proxy"), signal.SIGKILL)
+    dead = states(hand.status(code=1))
+    assert dead.pop("proxy") == "dead"
+    assert set(dead.values()) == {"up"}
+    assert "Node proxy died" in hand("logs")
+    assert "proxy was started again" in hand("up")
+    assert set(states(hand.status()).values()) == {"up"}
+    hand("time", "advance", "16min")
+    assert hand.status()["link"]["state"] == "connected"
+
+
+def test_a_site_that_is_lost_is_replaced_by_up(tmp_path: Path) -> None:
+    hand = Hand(tmp_path)
+    hand("up", "--detach", *UP)
+    try:
+        sandbox = Path(f"/proc/{hand.pid('oxo')}/status").read_text().split("PPid:")[1].split()[0]
+        os.kill(int(sandbox), signal.SIGKILL)
+        said = hand("up", "--detach", *UP)
+        assert "is lost" in said
+        assert "the site is up" in said
+        assert set(states(hand.status()).values()) == {"up"}
+    finally:
+        hand("down")
+
+
+def test_a_bench_that_was_killed_leaves_its_place_to_the_next_one(tmp_path: Path) -> None:
+    hand = Hand(tmp_path)
+    with UpBench(tmp_path, *UP) as first:
+        oxo = hand.pid("oxo")
+        first.kill()
+        assert "No manual bench runs here" in hand("status", code=2)
+        hand("up", "--detach", *UP)
+        assert set(states(hand.status()).values()) == {"up"}
+        hand("down")
+    assert not Path(f"/proc/{oxo}").exists()
+
+
+def test_down_leaves_the_evidence_and_nothing_else(tmp_path: Path) -> None:
+    hand = Hand(tmp_path)
+    said = hand("up", "--detach", *UP)
+    assert "page      http://127.0.0.1:" in said
+    oxo = hand.pid("oxo")
+    hand("down")
+    assert not Path(f"/proc/{oxo}").exists()
+    assert {path.name for path in (tmp_path / "up").iterdir()} <= {"lock", "up.log"}
+    [evidence] = [path for path in tmp_path.iterdir() if path.name != "up"]
+    assert {"site.pcapng", "proxy.flows", "oxo.log"} <= {path.name for path in evidence.iterdir()}
+    assert "No manual bench runs here" in hand("down", code=2)
+
+
+def test_the_control_socket_is_its_owners_and_bears_garbage(up: UpBench, hand: Hand) -> None:
+    control = hand.artifacts / "up" / "control"
+    assert stat.S_IMODE(control.stat().st_mode) == 0o600
+    for garbage in (b"\xff\xfe\n", b"[]\n", b'{"id": 1}\n', b"{" * 100_000 + b"\n", b""):
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.connect(str(control))
+            sock.sendall(garbage)
+    assert set(states(hand.status()).values()) == {"up"}
+
+
+def test_doors_listen_on_loopback_only(up: UpBench) -> None:
+    for address in (up.page, up.mitmweb):
+        port = int(address.split(":")[2].split("/")[0])
+        listening = subprocess.run(["ss", "-Hltn", f"sport = :{port}"], capture_output=True, text=True, check=True)
+        assert listening.stdout.split()[3] == f"127.0.0.1:{port}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("firewall", "permissive"), "No manual bench runs here: start one with `./oxobench up`."),
+        (("status",), "No manual bench runs here"),
+        (("logs",), "No manual bench runs here"),
+        (("shell", "oxo"), "No manual bench runs here"),
+        (("shell", "fax"), "Invalid value"),
+        (("time", "advance", "soon"), "'soon' is no duration"),
+        (("up", "--policy", "open"), "There is no firewall policy 'open'"),
+        (("up", "--users", "301"), "Invalid value"),
+        (("up", "--proxy", "squid"), "Invalid value"),
+    ],
+)
+def test_what_cannot_be_is_said_in_one_sentence(hand: Hand, arguments: tuple[str, ...], said: str) -> None:
+    assert said in hand(*arguments, code=2)
+
+
+def test_a_port_that_is_taken_is_said_so(hand: Hand) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        assert f"The page cannot be served at 127.0.0.1:{port}: Address already in use." in hand(
+            "up", "--port", port, code=2
+        )
+        assert "mitmweb" in hand("up", "--mitmweb-port", port, code=2)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_completion(hand: Hand, shell: str) -> None:
+    assert "_OXOBENCH_COMPLETE" in hand("completion", shell)
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"), [("oxobench fire", "firewall"), ("oxobench dns serv", "servfail"), ("oxobench logs p", "pcg")]
+)
+def test_what_completion_offers(hand: Hand, typed: str, offered: str) -> None:
+    hand._environment |= {
+        "_OXOBENCH_COMPLETE": "bash_complete",
+        "COMP_WORDS": typed,
+        "COMP_CWORD": str(len(typed.split()) - 1),
+    }
+    assert offered in hand()
+
+
+def test_every_node_has_a_shell(up: UpBench) -> None:
+    for role in Role:
+        assert up.in_node(role.value, "echo here").strip() == "here"
