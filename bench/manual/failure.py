@@ -10,9 +10,6 @@ from bench.manual.snapshot import AttemptNow
 from network.plan import Role
 from network.wire.happening import Happening, Kind, Result
 
-ONE_ATTEMPT = 60.0
-"""Longer than an attempt lasts, in seconds: within it, what was seen nearest to the cause counts."""
-
 _ON_THE_WAY = frozenset({Kind.DNS, Kind.TCP, Kind.CONNECT, Kind.TLS, Kind.UPGRADE, Kind.LOGIN})
 _SOURCES = frozenset({Role.OXO.value, Role.PROXY.value})
 
@@ -24,9 +21,11 @@ class LastFailure:
         self._last: Happening | None = None
 
     def see(self, entries: Iterable[Entry]) -> None:
-        """Takes note of further entries."""
+        """Takes note of further entries. What failed before somebody changed the site is of no interest any more."""
         for entry in entries:
-            if _counts(entry.happening) and not self._hides_more(entry.happening):
+            if entry.happening.kind is Kind.BENCH:
+                self._last = None
+            elif _counts(entry.happening) and not self._hides_more(entry.happening):
                 self._last = entry.happening
 
     def now(self) -> AttemptNow | None:
@@ -38,15 +37,10 @@ class LastFailure:
         return AttemptNow(at, self._last.text, "proxy" if proxied else "direct", _stopped(self._last))
 
     def _hides_more(self, new: Happening) -> bool:
-        """Whether the failure that is known says more of the same attempt: a proxy that does not answer CONNECT is
-        itself waiting for somebody."""
+        """Whether the failure that is known says more: a proxy that does not answer CONNECT is itself waiting for
+        somebody."""
         known = self._last
-        return (
-            known is not None
-            and new.time - known.time < ONE_ATTEMPT
-            and _stopped(known) == Role.FIREWALL.value
-            and _stopped(new) != Role.FIREWALL.value
-        )
+        return known is not None and _stopped(known) == Role.FIREWALL.value and _stopped(new) == Role.PROXY.value
 
 
 def _counts(happening: Happening) -> bool:
