@@ -24,7 +24,9 @@ class LastFailure:
         """Takes note of further entries. What failed before somebody changed the site is of no interest any more."""
         for entry in entries:
             if entry.happening.kind is Kind.BENCH:
-                self._last = None
+                # It is told when it is over, but with the time when it began.
+                if self._last is not None and self._last.time <= entry.happening.time:
+                    self._last = None
             elif _counts(entry.happening) and not self._hides_more(entry.happening):
                 self._last = entry.happening
 
