@@ -11,7 +11,7 @@ from emulators.chronicle import Bookmark, Notes
 from emulators.faults import FaultKind
 from emulators.pbxagent.devices import Device
 from emulators.rainbow.pbx import CodeKind, LifeCycle, PbxRecord, PortalState
-from emulators.sessionrecord import SessionRecord
+from emulators.sessionrecord import HISTORY_LIMIT, SessionRecord
 from node.remote import Remote
 
 
@@ -38,9 +38,9 @@ class Rainbow:
         self._node.ask("create", pbx_id=pbx_id, activation_code=code)
         return Created(pbx_id, code)
 
-    def pbx(self, pbx_id: str) -> PbxRecord:
-        """Everything that Rainbow may show of a PBX."""
-        record: dict[str, Any] = self._node.ask("pbx", pbx_id=pbx_id)
+    def pbx(self, pbx_id: str, sessions: int = HISTORY_LIMIT) -> PbxRecord:
+        """Everything that Rainbow may show of a PBX, with so many of its latest sessions."""
+        record: dict[str, Any] = self._node.ask("pbx", pbx_id=pbx_id, sessions=sessions)
         return PbxRecord(
             **{
                 **record,

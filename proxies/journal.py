@@ -53,6 +53,11 @@ class Journal:
         self._open: dict[str, ConnectionSeen] = {}
         self._count = 0
 
+    @property
+    def live(self) -> list[ConnectionSeen]:
+        """The connections that are open now."""
+        return list(self._open.values())
+
     def since(self, number: int) -> list[ConnectionSeen]:
         """The entries with a number above `number`, oldest first."""
         return [each for each in self._seen if each.number > number]

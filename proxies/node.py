@@ -186,6 +186,11 @@ class WebProxy:
         return self._journal.since(since)
 
     @command
+    def live(self) -> list[ConnectionSeen]:
+        """The connections that are open now."""
+        return self._journal.live
+
+    @command
     def flows_saved(self) -> int:
         """Brings the flow file up to date, open flows included; says how many flows it has."""
         return self._flows.flush()

@@ -177,7 +177,7 @@ class Look:
 
     def _ask_rainbow(self) -> None:
         last, pbx_id = self._last, self._installation.pbx_id
-        before, last.pbx = last.pbx, self._bench.rainbow.pbx(pbx_id)
+        before, last.pbx = last.pbx, self._bench.rainbow.pbx(pbx_id, sessions=1)
         if before is None or last.pbx.retrievals != before.retrievals:
             last.retrieved = self._stamp(self._bench.time.now()) if last.pbx.retrievals else None
         last.code = self._bench.rainbow.activation_code(pbx_id)
@@ -185,10 +185,8 @@ class Look:
         last.fault = None if fault is None else FaultNow(**fault)
 
     def _ask_proxy(self) -> None:
-        seen: list[dict[str, Any]] = self._bench.nodes[Role.PROXY].ask("connections")
-        through = any(
-            one["ended"] is None and one["status"] == 200 and str(one["target"]).startswith("agent.") for one in seen
-        )
+        live: list[dict[str, Any]] = self._bench.nodes[Role.PROXY].ask("live")
+        through = any(one["status"] == 200 and str(one["target"]).startswith("agent.") for one in live)
         self._last.via = "proxy" if through else "direct"
 
     def _ask_oxo(self) -> None:

@@ -12,6 +12,7 @@ from emulators.rainbow.link import Link
 from emulators.rainbow.parameters import GatewayParameters
 from emulators.rainbow.pbx import PbxRecord, new_activation_code
 from emulators.session import SessionEnded
+from emulators.sessionrecord import HISTORY_LIMIT
 from node.control import command
 
 
@@ -34,9 +35,9 @@ class Rainbow(DoorNode):
         super().__init__("pcg", self._gateway)
 
     @command
-    def pbx(self, pbx_id: str) -> PbxRecord:
-        """Everything about a PBX but its codes."""
-        return self._gateway.pbx(pbx_id).record()
+    def pbx(self, pbx_id: str, sessions: int = HISTORY_LIMIT) -> PbxRecord:
+        """Everything about a PBX but its codes, with so many of its latest sessions."""
+        return self._gateway.pbx(pbx_id).record(sessions)
 
     @command
     def create(self, pbx_id: str, activation_code: str | None = None) -> None:

@@ -12,7 +12,7 @@ from emulators.pbxagent.devices import Device
 from emulators.pbxagent.identity import pbx_id, user_name
 from emulators.rainbow.devicelist import DeviceList
 from emulators.session import Ending
-from emulators.sessionrecord import SessionRecord, remember
+from emulators.sessionrecord import HISTORY_LIMIT, SessionRecord, remember
 from emulators.xmpp.sasl import Credential
 
 
@@ -140,8 +140,8 @@ class Pbx:
         self.life_cycle = LifeCycle.CREATED
         self.ever_connected = False
 
-    def record(self) -> PbxRecord:
-        """What may be shown."""
+    def record(self, sessions: int = HISTORY_LIMIT) -> PbxRecord:
+        """What may be shown, with so many of the latest sessions."""
         return PbxRecord(
             pbx_id=self.id,
             state=self.state,
@@ -155,7 +155,7 @@ class Pbx:
             pages=self.devices.pages,
             retrieval_failure=self.devices.failure,
             refused_logins=self.refused_logins,
-            sessions=list(self.sessions),
+            sessions=self.sessions[-sessions:],
         )
 
 

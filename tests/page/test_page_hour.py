@@ -15,7 +15,7 @@ from tests.page.browser import Browser
 FLAP_EVERY = 10
 """Seconds of the device's time. The PBX's first delay is as long."""
 FLAPS = 360
-WARM = 120
+WARM = 180
 """After so many flaps all that is kept a bounded amount of has been filled: 500 rows, 2000 happenings."""
 
 PAGE_MAY_GROW = 500_000
