@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 
 import click
 
@@ -57,6 +58,17 @@ def examine(as_json: bool) -> None:
     else:
         doctor.show(report)
     sys.exit(0 if report.ready else 1)
+
+
+@cli.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="The page's port (default: a free one).")
+def review(path: Path, port: int) -> None:
+    """Open saved flows in mitmweb: one proxy.flows, or those of a scenario's or a run's folder."""
+    # mitmproxy takes long to import.
+    from bench.review import review as show
+
+    sys.exit(show(path, port))
 
 
 for _command in COMMANDS:

@@ -14,13 +14,14 @@ from bench.fabrics import AUTO, FABRICS, make_fabric
 from bench.manual import keeping
 from bench.manual.durations import in_words, seconds
 from bench.manual.keeping import Refused
-from bench.manual.place import Place
+from bench.manual.place import NotRunning, Place
 from bench.manual.status import show_log, show_status
 from bench.manual.upstart import NO_PROXY, Upstart, Wish
 from bench.pki import CertificateKind
 from emulators.faults import FaultKind
 from emulators.oxo.omc import Page
 from network.dns import Behaviour
+from network.fabric import FabricError
 from network.firewall import policy_names
 from network.plan import Role
 from node.remote import NodeError
@@ -78,12 +79,24 @@ def up(
 
 
 @click.command()
-def down() -> None:
+@click.option("--all", "everything", is_flag=True, help="Also remove every container and network of any oxobench.")
+def down(everything: bool) -> None:
     """End the bench that is up, and take its site away."""
     try:
         keeping.end(Place())
+    except NotRunning as error:
+        if not everything:
+            raise Refused(str(error)) from error
     except (ValueError, NodeError) as error:
         raise Refused(str(error)) from error
+    if everything:
+        # The Docker library takes long to import.
+        from network.docker.reaper import reap
+
+        try:
+            click.echo(f"oxobench: removed {reap(everything=True)} things of the Docker engine")
+        except FabricError as error:
+            raise Refused(str(error)) from error
 
 
 @click.command()
