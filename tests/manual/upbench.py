@@ -25,7 +25,7 @@ DOWN_WITHIN = 30.0
 
 
 class UpBench:
-    """`with UpBench(folder, "--users", "3") as up:` brings a bench up, with its evidence in that folder, and ends it."""
+    """`with UpBench(folder, "--users", "3") as up:` brings a bench up that keeps its evidence there, and ends it."""
 
     def __init__(self, folder: Path, *arguments: str) -> None:
         self._environment = {**os.environ, ARTIFACTS: str(folder), "PYTHONPATH": str(CHECKOUT)}

@@ -9,8 +9,6 @@ import pytest
 from tests.manual.upbench import UpBench
 from tests.page.browser import Browser
 
-WIDE = (1440, 900)
-
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
@@ -45,7 +43,7 @@ def page(direct: UpBench, browser: Browser) -> Browser:
         direct.call("oxo_enable", way="omc")
     if direct.status()["link"]["state"] != "connected":
         direct.call("time_advance", seconds=960)
-    browser.resize(*WIDE)
+    browser.resize(1440, 900)
     browser.open(direct.page)
     browser.find("#headline", "Connected directly", within=30)
     if browser.texts("[role=tab][aria-selected=true]") != ["Network"]:

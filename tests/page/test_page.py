@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from selenium.webdriver.common.keys import Keys
 
-from emulators.oxo.omc import CONNECTION_STATUS, HISTORY
-from emulators.oxo.settings import DEFAULT_ADMINISTRATOR_PASSWORD, Field
+from emulators.oxo.settings import DEFAULT_ADMINISTRATOR_PASSWORD
 from tests.manual.upbench import UpBench
 from tests.page.browser import Browser
 
@@ -51,7 +46,6 @@ def test_a_policy_that_is_clicked_is_what_the_kernel_does_and_the_picture_follow
 ) -> None:
     assert "dport 443" not in direct.in_node("firewall", "nft list ruleset")
     assert lines(page, "direct") == 4  # PBX and firewall, firewall and PCG; and the same for the CCI
-    page.screenshot("page")
 
     choose(page, "firewall", "blocking")
     page.click("#firewall input[name=cut]")
@@ -75,6 +69,23 @@ def test_a_policy_that_is_clicked_is_what_the_kernel_does_and_the_picture_follow
     page.find("#headline", "Connected directly", within=60)
     assert (lines(page, "trying"), bars(page)) == (0, 0)
     assert page.console() == []
+
+
+def test_behind_a_web_proxy_the_picture_goes_through_it(browser: Browser, tmp_path: Path) -> None:
+    with UpBench(tmp_path, "--users", "5", "--proxy", "inspecting") as up:
+        browser.resize(1440, 900)
+        browser.open(up.page)
+        browser.find("#headline", "Connected through the proxy")
+        browser.find("#timeline .row", "PBX has stored its final credentials")
+        # For Rainbow and for the CCI: PBX and proxy, proxy and firewall, firewall and the service.
+        assert (lines(browser, "proxied"), lines(browser, "direct")) == (6, 0)
+        assert up.mitmweb == browser.run("return document.querySelector('#evidence a').href")
+        browser.screenshot("page")
+        up.call("firewall", policy="blocking", cut=True)
+        up.call("time_advance", seconds=960)
+        browser.find("#headline", "Blocked at the firewall", within=30)
+        assert (lines(browser, "proxied.trying"), bars(browser)) == (2, 1)
+        assert browser.console() == []
 
 
 def test_what_is_switched_at_the_phone_shows_up_at_the_pcg(page: Browser, direct: UpBench) -> None:
@@ -217,5 +228,3 @@ def test_the_time_line_is_filtered_and_pauses(page: Browser, direct: UpBench) ->
     assert not told(page, "servfail")
     page.click("#timeline button", "Go on")
     assert told(page, "servfail")
-
-

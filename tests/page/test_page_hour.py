@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,11 @@ def nodes(page: Browser) -> int:
     return int(counts["value"]["nodes"])
 
 
+def reached(page: Browser, number: int) -> bool:
+    """Whether the page has shown that happening."""
+    return page.run("return seen.last") == number
+
+
 @pytest.mark.browser
 @pytest.mark.timeout(600)
 def test_an_hour_of_a_link_that_flaps(up: UpBench, browser: Browser) -> None:
@@ -62,7 +68,7 @@ def test_an_hour_of_a_link_that_flaps(up: UpBench, browser: Browser) -> None:
         up.call("time_advance", seconds=FLAP_EVERY)
         if flap in (WARM, FLAPS):
             last = up.happened(0)[1][-1]["id"]
-            browser.until(f"happening {last}", lambda last=last: browser.run("return seen.last") == last)
+            browser.until(f"happening {last}", partial(reached, browser, last))
             sizes.append((browser.heap(), nodes(browser), up.memory()))
     seen: Any = browser.run("return seen")
     print(f"{flaps} flaps, {seen['last']} happenings; JavaScript's bytes, nodes, and kB of the bench: {sizes}")

@@ -5,15 +5,15 @@ import { fresh, h, show } from "./dom.js";
 
 const groups = new Set();
 let locked = false;
+let left = null; // what had the focus when the controls were locked
 
 /** Locks all controls while time passes or the bench is away, and gives the focus back that this has cost. */
 export function lock(wanted) {
   if (wanted === locked) return;
   locked = wanted;
-  const focused = document.activeElement;
+  if (wanted) left = document.activeElement;
   for (const group of groups) group.disabled = wanted;
-  if (wanted) lock.focused = [...groups].some((group) => group.contains(focused)) ? focused : null;
-  else if (lock.focused?.isConnected && document.activeElement === document.body) lock.focused.focus({ preventScroll: true });
+  if (!wanted && document.activeElement === document.body) left?.focus({ preventScroll: true });
 }
 
 /** Tells everybody, those who don't see the page too. */
@@ -29,7 +29,8 @@ export class Card {
   /** `title` may be empty, for controls that need none; `name` is then what a screen reader calls them. */
   constructor(title, { name = title, level = "h3" } = {}, ...children) {
     this.#said.id = fresh("said");
-    this.#group = h("fieldset", { class: "controls", "aria-label": name, "aria-describedby": this.#said.id }, ...children);
+    const properties = { class: "controls", "aria-label": name, "aria-describedby": this.#said.id };
+    this.#group = h("fieldset", properties, ...children);
     this.#group.disabled = locked;
     groups.add(this.#group);
     this.element = h("div", { class: "card" }, title ? h(level, {}, title) : null, this.#group, this.#said);
@@ -69,7 +70,8 @@ export class Card {
 
   /** A button that has the bench do something. */
   button(label, verb, parameters = () => ({}), told = undefined, kind = "") {
-    return h("button", { type: "button", class: kind, "data-verb": verb, click: () => this.run(verb, parameters(), told) }, label);
+    const click = () => this.run(verb, parameters(), told);
+    return h("button", { type: "button", class: kind, "data-verb": verb, click }, label);
   }
 
   /** A form whose button has the bench do something. */

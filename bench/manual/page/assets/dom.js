@@ -43,6 +43,11 @@ export function check(label, box) {
   return h("label", { class: "check" }, box, " ", label);
 }
 
+/** Names and values for a list of facts. */
+export function listed(facts) {
+  return Object.entries(facts).flatMap(([name, value]) => [h("dt", {}, name), h("dd", { class: "code" }, value)]);
+}
+
 /** Shows an element or hides it. */
 export function show(element, wanted) {
   element.hidden = !wanted;

@@ -6,11 +6,12 @@ import { described, failed } from "./words.js";
 
 const NARROW_BELOW = 600; // pixels
 
+const CERTIFICATES = { right: "Rainbow" };
 const CAPTIONS = {
   oxo: ["OXO Connect", () => "the PBX, with its agents"],
   proxy: ["Web proxy", ({ proxy }) => proxy.mode],
   firewall: ["Firewall", ({ firewall }) => firewall.policy],
-  pcg: ["PCG", ({ rainbow }) => rainbow.fault?.kind ?? (rainbow.certificate === "right" ? "Rainbow" : rainbow.certificate)],
+  pcg: ["PCG", ({ rainbow }) => rainbow.fault?.kind ?? CERTIFICATES[rainbow.certificate] ?? rainbow.certificate],
   cci: ["CCI", () => "connection service"],
   vpn: ["VPN gateway", () => "strongSwan, IKEv2"],
   dns: ["DNS server", ({ dns }) => dns.mode],
@@ -34,7 +35,8 @@ function connections(snapshot) {
   const up = Object.fromEntries(nodes.map((node) => [node.name, node.alive]));
   const way = (through, end) => (through ? ["oxo", "proxy", "firewall", end] : ["oxo", "firewall", end]);
   const found = [];
-  const proxied = (link.state === "connected" ? link.via : attempt?.via || (proxy.used ? "proxy" : "direct")) === "proxy";
+  const configured = proxy.used ? "proxy" : "direct";
+  const proxied = (link.state === "connected" ? link.via : attempt?.via || configured) === "proxy";
   const style = proxied ? "proxied" : "direct";
   const names = proxied ? ["proxy", "firewall", "dns"] : ["oxo", "firewall", "dns"];
   if (link.state === "connected") {
@@ -79,8 +81,11 @@ function drawn(layout, { kind, style, nodes, stopped }) {
       above.push(s("polyline", { class: "bar", points: points(layout.bar(leg)) }));
       break;
     }
-    if (to !== "firewall") below.push(head(leg, style));
-    else if (layout.through(kind).length) above.push(s("polyline", { class: `line inner ${style}`, points: points(layout.through(kind)) }));
+    if (to === "firewall") {
+      above.push(s("polyline", { class: `line inner ${style}`, points: points(layout.through(kind)) }));
+    } else {
+      below.push(head(leg, style));
+    }
   }
   return { below, above };
 }
@@ -137,8 +142,8 @@ export function makeDrawing(place, legend) {
     latest = snapshot;
     const { nodes, firewall, proxy, dns, link, attempt, rainbow, cloud, oxo } = snapshot;
     const key = JSON.stringify([
-      layout() === WIDE, nodes, firewall.policy, proxy.mode, proxy.used, dns.mode, link.state, link.via, link.since, attempt,
-      rainbow.fault, rainbow.certificate, cloud, oxo.power,
+      layout() === WIDE, nodes, firewall.policy, proxy.mode, proxy.used, dns.mode, link.state, link.via, link.since,
+      attempt, rainbow.fault, rainbow.certificate, cloud, oxo.power,
     ]);
     if (key === shown) return;
     shown = key;
@@ -147,9 +152,10 @@ export function makeDrawing(place, legend) {
 
   new ResizeObserver(() => latest && update(latest)).observe(place);
   for (const [kind, words] of LEGEND) {
+    const line = (style, run) => s("polyline", { class: style, points: run });
     const sample = kind === "blocked"
-      ? [s("polyline", { class: "line direct trying", points: "2,7 24,7" }), s("polyline", { class: "bar", points: "26,0 26,14" })]
-      : [s("polyline", { class: `line ${kind}`, points: "2,7 34,7" })];
+      ? [line("line direct trying", "2,7 24,7"), line("bar", "26,0 26,14")]
+      : [line(`line ${kind}`, "2,7 34,7")];
     legend.append(h("li", {}, s("svg", { viewBox: "0 0 36 14", "aria-hidden": "true" }, ...sample), words));
   }
   return update;

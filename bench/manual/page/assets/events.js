@@ -3,8 +3,8 @@
 const AGAIN = 2000; // milliseconds until another try, when the browser itself makes none
 
 /**
- * Listens for ever. `listener` has `snapshot(snapshot)`, `happening(happening)`, `gap(missed)`, `begin()` when another site
- * was brought up, and `contact(state, words)` with the state `here` or `away`.
+ * Listens for ever. `listener` has `snapshot(snapshot)`, `happening(happening)`, `gap(missed)`, `begin()` when another
+ * site was brought up, and `contact(state, words)` with the state `here` or `away`.
  */
 export function listen(listener) {
   let last = 0;

@@ -1,7 +1,7 @@
 // The traffic: mitmweb, the capture, and where everything is kept.
 
 import { Card, whenChanged } from "./card.js";
-import { field, h } from "./dom.js";
+import { field, h, listed } from "./dom.js";
 
 export function evidence() {
   const web = h("p", {});
@@ -20,11 +20,10 @@ export function evidence() {
   card.element.id = "evidence";
   const update = whenChanged(({ mitmweb, capture, evidence: folder, fabric }) => ({ mitmweb, capture, folder, fabric }),
     ({ mitmweb, capture, folder, fabric }) => {
-      web.replaceChildren(...(mitmweb
-        ? [h("a", { href: mitmweb, target: "_blank", rel: "noopener noreferrer" }, "Open mitmweb"), ", the web proxy's flows, live"]
-        : ["mitmweb does not run."]));
+      const link = () => h("a", { href: mitmweb, target: "_blank", rel: "noopener noreferrer" }, "Open mitmweb");
+      web.replaceChildren(...(mitmweb ? [link(), ", the web proxy's flows, live"] : ["mitmweb does not run."]));
       const facts = { Capture: capture, Evidence: folder, Fabric: fabric };
-      places.replaceChildren(...Object.entries(facts).flatMap(([name, value]) => [h("dt", {}, name), h("dd", { class: "code" }, value)]));
+      places.replaceChildren(...listed(facts));
     });
   return [{ card, update }];
 }

@@ -63,7 +63,9 @@ function dead() {
 const time = passage();
 at("passage").append(time.card.element);
 const timeline = new TimeLine(at("timeline"));
-const tabs = [["Network", network()], ["PBX", pbx()], ["Rainbow", rainbow()], ["Cloud Connect", cloud()], ["Evidence", evidence()]];
+const tabs = Object.entries({
+  Network: network(), PBX: pbx(), Rainbow: rainbow(), "Cloud Connect": cloud(), Evidence: evidence(),
+});
 makeTabs(at("controls"), "Controls", tabs.map(([name, parts]) => [name, parts.map(({ card }) => card.element)]));
 const updates = [
   state, dead(), makeDrawing(at("drawing"), at("legend")), time.update,

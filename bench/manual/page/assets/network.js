@@ -76,9 +76,10 @@ function proxy() {
   };
   card.replace(used, card.form("Set mode", "proxy", parameters, choices.element, ...Object.values(fields),
     check("Cut what is established through it too", cut)),
-    h("div", { class: "buttons" }, card.button("Restart the proxy", "proxy_restart", () => ({}), () => "The web proxy was restarted.")));
+    h("div", { class: "buttons" },
+      card.button("Restart the proxy", "proxy_restart", () => ({}), () => "The web proxy was restarted.")));
   card.element.id = "proxy";
-  const fill = whenChanged(({ proxy: { mode, modes } }) => ({ mode, modes }), ({ mode, modes }) => {
+  const fill = whenChanged(({ proxy: now }) => [now.modes, now.mode], ([modes, mode]) => {
     choices.fill(modes, mode);
     fit();
   });
@@ -89,7 +90,7 @@ function proxy() {
       fill(snapshot);
       used.textContent = !now.used
         ? "The PBX is not configured to use it (OMC, page Web proxy)."
-        : `The PBX is configured to use it${now.account ? `, with the account ${now.account}` : ", without an account"}.`;
+        : `The PBX is configured to use it, ${now.account ? `with the account ${now.account}` : "without an account"}.`;
     },
   };
 }

@@ -61,16 +61,16 @@ class Page {
 
   /** Shows by its field why a value was refused; false if the sentence names none. */
   refuse(sentence) {
+    let refused = null;
     for (const [name, reason] of this.#reasons) {
+      const input = this.#inputs.get(name);
       const mine = sentence.startsWith(`${name}: `);
       reason.textContent = mine ? sentence.slice(name.length + 2) : "";
-      this.#inputs.get(name).toggleAttribute("aria-invalid", mine);
-      if (mine) {
-        this.#inputs.get(name).setAttribute("aria-invalid", "true");
-        this.#inputs.get(name).focus();
-      }
+      input.setAttribute("aria-invalid", String(mine));
+      if (mine) refused = input;
     }
-    return [...this.#reasons.keys()].some((name) => sentence.startsWith(`${name}: `));
+    refused?.focus();
+    return refused !== null;
   }
 }
 

@@ -10,10 +10,12 @@ export function phone() {
   const display = h("pre", { class: "display", role: "status", "aria-label": "The phone's display" });
   const keys = h("div", { class: "keys", role: "group", "aria-label": "The phone's keys" });
   const text = h("input", { type: "password", name: "text", autocomplete: "new-password" });
-  const begin = h("button", { type: "button", class: "main", click: () => go("mmc_open") }, "Begin an administrator session");
+  const open = () => go("mmc_open");
+  const begin = h("button", { type: "button", class: "main", click: open }, "Begin an administrator session");
   const end = h("button", { type: "button", click: () => paint(null) }, "Hang up");
   const typing = h("form", { novalidate: true, class: "line-of", submit: typed },
-    field("Administrator password", text, "kilo1987, unless the PBX was given another"), h("button", { type: "submit" }, "Type, then OK"));
+    field("Administrator password", text, "kilo1987, unless the PBX was given another"),
+    h("button", { type: "submit" }, "Type, then OK"));
   const card = new Card("MMC on a phone", {}, h("div", { class: "phone" }, display, keys), typing,
     h("div", { class: "buttons" }, begin, end));
   card.element.id = "phone";

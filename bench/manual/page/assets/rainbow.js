@@ -1,7 +1,7 @@
 // Rainbow: the PBX as the PCG knows it, its devices, and what can be made wrong there.
 
 import { Card, whenChanged } from "./card.js";
-import { field, h, show } from "./dom.js";
+import { field, h, listed, show } from "./dom.js";
 import { number } from "./network.js";
 import { choice, clock } from "./words.js";
 
@@ -12,7 +12,8 @@ function record() {
   const card = new Card("The PBX in Rainbow");
   card.replace(list, h("div", { class: "buttons" },
     card.button("Retrieve devices", "rainbow_retrieve"),
-    card.button("Reset in Rainbow", "rainbow_reset", () => ({}), (code) => `The new activation code is ${code}: enter it in OMC.`)));
+    card.button("Reset in Rainbow", "rainbow_reset", () => ({}),
+      (code) => `The new activation code is ${code}: enter it in OMC.`)));
   card.element.id = "record";
   const update = whenChanged(
     ({ rainbow: { pbx_id, portal_state, life_cycle, channels, activation_code } }) =>
@@ -25,7 +26,7 @@ function record() {
         "PBX ID": now.pbx_id,
         "Activation code": now.activation_code,
       };
-      list.replaceChildren(...Object.entries(facts).flatMap(([name, value]) => [h("dt", {}, name), h("dd", { class: "code" }, value)]));
+      list.replaceChildren(...listed(facts));
     });
   return { card, update };
 }
@@ -52,18 +53,20 @@ function faults() {
   };
   card.replace(
     card.form("Set fault", "rainbow_fault", fault, field("Fault", kinds), valued),
-    card.form("Show this certificate", "rainbow_certificate", () => ({ kind: certificates.value }), field("Certificate", certificates)),
+    card.form("Show this certificate", "rainbow_certificate", () => ({ kind: certificates.value }),
+      field("Certificate", certificates)),
     card.form("Close the WebSocket", "rainbow_drop", () => ({ code: number(code.value) }), field("Close code", code)));
   card.element.id = "faults";
   const fill = whenChanged(({ rainbow }) => [rainbow.faults, rainbow.fault], ([all, now]) => {
     hints = Object.fromEntries(all.map((one) => [one.kind, one.value_hint]));
-    kinds.replaceChildren(h("option", { value: NONE }, NONE), ...all.map((one) => h("option", { value: one.kind }, one.kind)));
+    kinds.replaceChildren(...[NONE, ...all.map((one) => one.kind)].map((kind) => h("option", { value: kind }, kind)));
     kinds.value = now?.kind ?? NONE;
     value.value = now?.value ?? "";
     fit();
   });
   const show_certificates = whenChanged(({ rainbow }) => [rainbow.certificates, rainbow.certificate], ([all, now]) => {
-    certificates.replaceChildren(...all.map(choice).map(({ name, title }) => h("option", { value: name }, title ? `${name}: ${title}` : name)));
+    certificates.replaceChildren(...all.map(choice).map(({ name, title }) =>
+      h("option", { value: name }, title ? `${name}: ${title}` : name)));
     certificates.value = now;
   });
   return {
@@ -91,8 +94,8 @@ function devices() {
       () => `The PBX has no set ${device.number} of ${device.name} any more.`, "small");
     remove.setAttribute("aria-label", `Remove ${device.number}, ${device.name}, at the PBX`);
     return h("tr", { "data-id": device.id },
-      h("td", { class: "code" }, device.number), h("td", {}, device.name), h("td", {}, device.family), h("td", {}, device.rank),
-      h("td", {}, remove));
+      h("td", { class: "code" }, device.number), h("td", {}, device.name), h("td", {}, device.family),
+      h("td", {}, device.rank), h("td", {}, remove));
   }
 
   return {

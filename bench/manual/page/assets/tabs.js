@@ -7,8 +7,10 @@ export function makeTabs(place, label, panels) {
   const list = h("div", { class: "tabs", role: "tablist", "aria-label": label, keydown: move });
   const made = panels.map(([name, elements]) => {
     const id = name.toLowerCase().replaceAll(" ", "-");
-    const tab = h("button", { type: "button", role: "tab", id: `tab-${id}`, "aria-controls": `panel-${id}`, click: () => select(id) }, name);
-    const panel = h("div", { role: "tabpanel", id: `panel-${id}`, "aria-labelledby": tab.id, class: "panel" }, ...elements);
+    const [tabId, panelId] = [`tab-${id}`, `panel-${id}`];
+    const click = () => select(id);
+    const tab = h("button", { type: "button", role: "tab", id: tabId, "aria-controls": panelId, click }, name);
+    const panel = h("div", { role: "tabpanel", id: panelId, "aria-labelledby": tabId, class: "panel" }, ...elements);
     list.append(tab);
     return { id, tab, panel };
   });

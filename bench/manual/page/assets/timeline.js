@@ -6,15 +6,16 @@ const ROWS = 500; // at most so many in the document
 const KEPT = 2000; // at most so many in memory, for another filter
 const QUIET = 1500; // milliseconds between two sentences that are read out
 
-const KINDS = ["dns", "tcp", "connect", "tls", "upgrade", "login", "devices", "close", "ike", "esp", "bench", "node"];
 const MARKS = { ok: "✓", failed: "✗", info: "·" };
 const NAMES = {
-  dns: "DNS", tcp: "TCP", connect: "CONNECT", tls: "TLS", upgrade: "Upgrade", login: "Login", devices: "Devices", close: "Close",
-  ike: "IKE", esp: "ESP", bench: "Bench", node: "Node",
+  dns: "DNS", tcp: "TCP", connect: "CONNECT", tls: "TLS", upgrade: "Upgrade", login: "Login", devices: "Devices",
+  close: "Close", ike: "IKE", esp: "ESP", bench: "Bench", node: "Node",
 };
 
 function row(entry) {
-  if (entry.missed) return h("li", { class: "gap" }, `${entry.missed} happenings are missing here: they are no longer kept.`);
+  if (entry.missed) {
+    return h("li", { class: "gap" }, `${entry.missed} happenings are missing here: they are no longer kept.`);
+  }
   const way = entry.from && entry.to ? `${entry.from} → ${entry.to}` : entry.from || entry.to;
   return h("li", { class: `row ${entry.outcome}`, "data-id": entry.id },
     h("span", { class: "time code" }, entry.time),
@@ -39,10 +40,10 @@ export class TimeLine {
 
   constructor(place) {
     const filter = h("div", { class: "filter", role: "group", "aria-label": "Kinds of happenings that are shown" },
-      KINDS.map((kind) => h("button", {
+      Object.entries(NAMES).map(([kind, name]) => h("button", {
         type: "button", class: "chip", "aria-pressed": "true", "data-kind": kind,
         click: ({ currentTarget }) => this.#filter(kind, currentTarget),
-      }, NAMES[kind])));
+      }, name)));
     place.append(
       h("div", { class: "bar-of-title" }, h("h2", { id: "timeline-title" }, "Time line"), this.#pause, filter),
       this.#empty, this.#rows, this.#voice);

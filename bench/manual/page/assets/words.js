@@ -3,7 +3,7 @@
 const STOPPED = {
   firewall: "Blocked at the firewall",
   proxy: "Stopped at the web proxy",
-  dns: "The agent's name is not resolved",
+  dns: "A name is not resolved",
   pcg: "Not taken by the PCG",
 };
 
@@ -33,7 +33,10 @@ export function headline(snapshot) {
     return { text: `Connected ${how} since ${clock(link.since, time)}`, why: "", tone: "good" };
   }
   const attempt = failed(snapshot);
-  if (attempt === null) return { text: "Connecting to Rainbow", why: "", tone: "trying" };
+  if (attempt === null) {
+    const begun = link.shown === "" || link.shown.startsWith("Connecting");
+    return { text: begun ? "Connecting to Rainbow" : "Not connected", why: "", tone: begun ? "trying" : "bad" };
+  }
   const text = STOPPED[attempt.stopped] ?? "Not connected";
   return { text, why: `At ${clock(attempt.at, time)}: ${attempt.outcome}`, tone: "bad" };
 }
