@@ -214,9 +214,13 @@ def probe() -> Outcomes:
 def _docker() -> Finding:
     what = "Docker engine (docker fabric)"
     try:
-        return Finding(what, False, State.OK, ping.ping(os.environ), "")
+        address = ping.ping(os.environ)
     except ping.EngineSilent as error:
         return Finding(what, False, State.ABSENT, str(error), "install and start Docker, and join its group")
+    if not address.startswith("unix://"):
+        # The containers share folders with this machine.
+        return Finding(what, False, State.ABSENT, f"{address} is not this machine's own", "unset DOCKER_HOST")
+    return Finding(what, False, State.OK, address, "")
 
 
 _STYLES = {State.OK: "green", State.MISSING: "bold red", State.ABSENT: "dim", State.UNTRIED: "yellow"}

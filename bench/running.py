@@ -12,6 +12,7 @@ import pytest
 
 from bench.evidence import ROOT, artifacts_folder, new_run_folder
 from bench.progress import ProgressDisplay
+from network.fabric import FabricError
 
 BAD_INPUT = 2
 """The exit code when the user asked for something that cannot be."""
@@ -61,6 +62,8 @@ def _in_test_names(expression: str) -> str:
 
 def run_scenarios(selection: Selection, fabric: str, real_time: bool, extra: Sequence[str]) -> int:
     """Runs the chosen scenarios and returns the exit code: 0 all passed, 1 some failed, 2 bad input."""
+    if fabric == "docker":
+        _prepare_image()
     # For one file or a few scenarios, starting workers takes longer than they save.
     many = len(selection.paths) != 1 and selection.expression is None
     arguments = [
@@ -71,6 +74,16 @@ def run_scenarios(selection: Selection, fabric: str, real_time: bool, extra: Seq
         *(["--real-time", "--timeout=0"] if real_time else []),
     ]
     return _run(arguments, extra)
+
+
+def _prepare_image() -> None:
+    """Has the image built before pytest takes the output, if it must be. Raises RunRefused."""
+    from network.docker.image import prepare
+
+    try:
+        prepare()
+    except FabricError as error:
+        raise RunRefused(str(error)) from error
 
 
 def run_tests(extra: Sequence[str]) -> int:

@@ -55,9 +55,45 @@ class Queues:
         return True
 
 
+class Bytes:
+    """The bytes that TCP has under way, in the network namespaces of processes.
+
+    Where a namespace shares the machine's table of connections, the kernel takes milliseconds to look through it. So a
+    namespace where nothing was under way is not looked through again until TCP has sent or received there.
+    """
+
+    def __init__(self, proc: Path = Path("/proc")) -> None:
+        self._proc = proc
+        self._still: dict[int, str] = {}
+        """The kernel's TCP counters by namespace, as they were when nothing was under way there."""
+
+    def any_under_way(self, pids: Collection[int]) -> bool:
+        """Whether bytes are under way anywhere; True as well when a process has ended meanwhile."""
+        namespaces: dict[int, int] = {}
+        try:
+            for pid in pids:
+                namespaces[(self._proc / str(pid) / "ns" / "net").stat().st_ino] = pid
+            return any(self._under_way(namespace, pid) for namespace, pid in namespaces.items())
+        except OSError:
+            # The process ended between two looks: the next look finds it gone.
+            return True
+
+    def _under_way(self, namespace: int, pid: int) -> bool:
+        net = self._proc / str(pid) / "net"
+        # The counters are read first, so that what happens in between makes them differ the next time.
+        counters = "".join(line for line in (net / "snmp").read_text().splitlines() if line.startswith("Tcp:"))
+        if self._still.get(namespace) == counters:
+            return False
+        if _bytes_under_way(net / "tcp"):
+            return True
+        self._still[namespace] = counters
+        return False
+
+
 def wait_until_quiet(
     living: Callable[[], list[int]],
     queues: Queues,
+    sent: Bytes,
     deadline: float,
     proc: Path = Path("/proc"),
     idle: Collection[int] = (),
@@ -74,7 +110,7 @@ def wait_until_quiet(
         # Bytes are looked for last, since the kernel takes its time over that, and before one more look at the
         # processes: what arrives meanwhile wakes one of them.
         last = same == LOOKS - 1
-        under_way = last and not (queues.drain() and not _any_bytes_under_way(set(pids) - set(idle), proc))
+        under_way = last and not (queues.drain() and not sent.any_under_way(set(pids) - set(idle)))
         now = [look for pid in pids for look in _look(proc / str(pid) / "task")]
         quiet = not under_way and all(switches != "" for _, switches in now)
         same = same + 1 if quiet and now == before else 0
@@ -83,18 +119,6 @@ def wait_until_quiet(
         before = now
         time.sleep(PAUSE)
     return False
-
-
-def _any_bytes_under_way(pids: Collection[int], proc: Path) -> bool:
-    # Each network namespace once: the kernel takes its time over a table.
-    namespaces: dict[int, int] = {}
-    for pid in pids:
-        try:
-            namespaces[(proc / str(pid) / "ns" / "net").stat().st_ino] = pid
-        except OSError:
-            # The process ended between two looks: the next look finds it gone.
-            return True
-    return any(_bytes_under_way(proc / str(pid) / "net" / "tcp") for pid in namespaces.values())
 
 
 def _look(tasks: Path) -> list[tuple[str, str]]:
@@ -117,11 +141,7 @@ def _bytes_under_way(table: Path) -> bool:
     The kernel may hold them back for some 40 ms (Nagle's algorithm against a delayed acknowledgement), while every
     process sleeps. Bytes that had to be sent again don't count: they are lost on the way, and may be for ever.
     """
-    try:
-        rows = table.read_text().splitlines()[1:]
-    except OSError:
-        # The process ended between two looks: the next look finds it gone.
-        return True
+    rows = table.read_text().splitlines()[1:]
     for row in rows:
         columns = row.split()
         state, unsent, timer, sent_again = columns[3], columns[4].partition(":")[0], columns[5][:2], columns[6]

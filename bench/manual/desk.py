@@ -122,6 +122,8 @@ class Desk:
 
     def _set_busy(self, what: str | None) -> None:
         self._busy = what
+        if what is not None:
+            self.journal.tell([bench_says(self._installation.bench.time.now(), what.capitalize())])
         if self._latest is not None:
             self._latest = dataclasses.replace(self._latest, busy=what)
         self._tell()

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bench.manual.durations import in_words
-
 Given = Mapping[str, Any]
 
 _SENTENCES: Mapping[str, Callable[[Given], str]] = {
@@ -28,15 +26,13 @@ _SENTENCES: Mapping[str, Callable[[Given], str]] = {
     "rainbow_drop": lambda given: f"PCG closes the WebSocket with {given.get('code', 1001)}",
     "cloud_open": lambda given: f"VPN connection asked for by {given.get('user', 'technician')}",
     "cloud_close": lambda given: "VPN to be closed",
-    "time_advance": lambda given: f"{in_words(given['seconds'])} let pass",
-    "heal": lambda given: "Dead nodes started again",
 }
 
 
 def sentence(verb: str, given: Given) -> str | None:
     """What a verb did, with the parameters that it was given; None for one that did nothing worth telling.
 
-    Values of OMC's fields are not told, since some are secret.
+    That time passes is told when it begins, and that a node runs again by the nodes. Values of OMC's fields are not told, since some are secret.
     """
     told = _SENTENCES.get(verb)
     return None if told is None else told(given)

@@ -3,8 +3,7 @@ seconds, putting them back to what they were takes milliseconds."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
+import logging
 from functools import partial
 from pathlib import Path
 
@@ -16,9 +15,7 @@ from network.docker.site import DockerSite
 from network.fabric import FabricError
 from network.plan import Role, SitePlan
 
-
-def _say(text: str) -> None:
-    print(f"oxobench: {text}", file=sys.stderr, flush=True)
+logger = logging.getLogger(__name__)
 
 
 class DockerFabric:
@@ -27,14 +24,14 @@ class DockerFabric:
     Raises FabricError when there is no engine, or no image and none can be built.
     """
 
-    def __init__(self, keep: bool = True, say: Callable[[str], None] = _say) -> None:
+    def __init__(self, keep: bool = True) -> None:
         self._keep = keep
         self._free: list[Ensemble] = []
         self._used: list[Ensemble] = []
         self._engine = Engine()
         try:
             reap_with(self._engine)
-            self._image = provide(self._engine, say)
+            self._image = provide(self._engine)
         except BaseException:
             self._engine.close()
             raise
@@ -77,6 +74,7 @@ class DockerFabric:
 
     def _release(self, ensemble: Ensemble, left: list[str]) -> None:
         if left or not self._keep:
+            logger.info("the containers are not used again: %s", "; ".join(left))
             self._discard(ensemble)
         elif ensemble in self._used:
             self._used.remove(ensemble)

@@ -7,9 +7,10 @@ import hashlib
 import io
 import os
 import re
+import sys
 import tarfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import requests.exceptions
@@ -32,8 +33,22 @@ def image_name() -> str:
     return f"oxobench:{hashlib.sha256(content).hexdigest()[:12]}"
 
 
-def provide(engine: Engine, say: Callable[[str], None]) -> str:
-    """The image's name, once the engine has it; `say` hears when it must be built. Raises FabricError."""
+def say(text: str) -> None:
+    """Tells the person at the terminal what takes so long."""
+    print(f"oxobench: {text}", file=sys.stderr, flush=True)
+
+
+def prepare() -> None:
+    """Has the image built if the engine does not have it. Raises FabricError."""
+    engine = Engine()
+    try:
+        provide(engine)
+    finally:
+        engine.close()
+
+
+def provide(engine: Engine) -> str:
+    """The image's name, once the engine has it. Raises FabricError when it cannot be built."""
     name = image_name()
     if engine.has_image(name):
         return name

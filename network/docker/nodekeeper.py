@@ -24,6 +24,8 @@ from network.firewall import find_nft
 from network.plan import Role
 from node.control import command
 
+_LOOPBACK = "127.0.0.1"
+
 ENGINE_DNS = "127.0.0.11"
 """Where the engine answers DNS queries in each of its containers, also for names outside of the site."""
 
@@ -50,6 +52,7 @@ class NodeKeeper(Keeper):
         super().__init__(name)
         self._administers = Capability.NET_ADMIN in needed_by(name)
         self._addresses: dict[str, str] = {}
+        self._segments: set[str] = set()
         self._taps: list[socket.socket] = []
         self._new: dict[str, list[str]] = {}
         _PLACE.mkdir(exist_ok=True)
@@ -130,6 +133,7 @@ class NodeKeeper(Keeper):
         tap.close()
         configure_link(inside, index, IPv4Interface(link.address))
         (this,) = inside.get_links(index)
+        self._segments.add(link.segment)
         self._addresses[link.port] = this.get_attr("IFLA_ADDRESS")
 
     def _clear(self) -> None:
@@ -141,12 +145,22 @@ class NodeKeeper(Keeper):
                 _nft("flush", "ruleset")
                 ipsec.flush()
                 _clear_tables(inside)
+                self._clear_addresses(inside)
         if self.name == Role.FIREWALL.value:
             with NFCTSocket() as conntrack:
                 conntrack.flush()
         for path in _PLACE.iterdir():
             _remove(path)
         (_PLACE / "tmp").mkdir()
+
+    def _clear_addresses(self, inside: IPRoute) -> None:
+        """Takes away the addresses that a VPN has added."""
+        for one in inside.get_addr(family=socket.AF_INET):
+            own = one.get_attr("IFA_LABEL") in self._segments or one.get_attr("IFA_ADDRESS") == _LOOPBACK
+            if not own:
+                inside.addr(
+                    "del", index=one["index"], address=one.get_attr("IFA_ADDRESS"), prefixlen=one["prefixlen"]
+                )
 
 
 def _clear_tables(inside: IPRoute) -> None:

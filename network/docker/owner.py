@@ -18,7 +18,7 @@ from typing import Any
 
 from network.capture import discard
 from network.docker.keeper import Keeper
-from network.quiet import Queues, wait_until_quiet
+from network.quiet import Bytes, Queues, wait_until_quiet
 from node.control import command
 
 _COMES_WITHIN = 60.0
@@ -42,6 +42,7 @@ class Owner(Keeper):
         self._taps: list[_Tap] = []
         self._keepers: set[int] = set()
         self._queues = Queues(_open_echo())
+        self._bytes = Bytes()
 
     def patience(self) -> float | None:
         """See Keeper."""
@@ -75,7 +76,7 @@ class Owner(Keeper):
     @command
     def settle(self, seconds: float, evidence: str) -> bool:
         """Waits until no node has anything left to do; False when that took longer than that."""
-        quiet = wait_until_quiet(self._living, self._queues, time.monotonic() + seconds, idle=self._keepers)
+        quiet = wait_until_quiet(self._living, self._queues, self._bytes, time.monotonic() + seconds, idle=self._keepers)
         self.hand_over(evidence)
         return quiet
 

@@ -25,7 +25,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from network.etc import name_files
 from network.netns import kernel, messages
-from network.quiet import Queues, wait_until_quiet
+from network.quiet import Bytes, Queues, wait_until_quiet
 from network.netns.wiring import Wiring
 from network.plan import Role, SitePlan
 from node.program import ProgramSpec, run
@@ -153,6 +153,7 @@ class Sandbox:
             messages.send(sock, Failed(f"The site's network could not be built: {error}."))
             raise
         self._queues = Queues(self._wiring.echo)
+        self._bytes = Bytes()
         spec = ProgramSpec(
             "network.capture:Capture",
             {
@@ -192,7 +193,7 @@ class Sandbox:
             case Look(role):
                 return self._wiring.look(role)
             case Settle(within):
-                return wait_until_quiet(self._living, self._queues, time.monotonic() + within)
+                return wait_until_quiet(self._living, self._queues, self._bytes, time.monotonic() + within)
             case Pids():
                 return dict(self._pids)
 

@@ -14,7 +14,7 @@ from bench.passage import JumpingTime
 from network.fabric import FabricError
 from network.firewall import Policy
 from network.netns.fabric import NetnsSite
-from network.quiet import Queues, wait_until_quiet
+from network.quiet import Bytes, Queues, wait_until_quiet
 from network.plan import Role
 from node.remote import Remote
 from tests.netns.conftest import Hands
@@ -137,7 +137,7 @@ def test_queues_that_nothing_comes_out_of_are_not_drained() -> None:
 
 
 def test_no_process_at_all_is_quiet(queues: Queues) -> None:
-    assert wait_until_quiet(list, queues, time.monotonic() + 5)
+    assert wait_until_quiet(list, queues, Bytes(), time.monotonic() + 5)
 
 
 def test_a_process_that_has_ended_is_not_quiet_yet(queues: Queues) -> None:
@@ -145,11 +145,11 @@ def test_a_process_that_has_ended_is_not_quiet_yet(queues: Queues) -> None:
     if pid == 0:
         os._exit(0)
     os.waitpid(pid, 0)
-    assert not wait_until_quiet(lambda: [pid], queues, time.monotonic() + 0.05)
+    assert not wait_until_quiet(lambda: [pid], queues, Bytes(), time.monotonic() + 0.05)
 
 
 def test_this_process_is_not_quiet_while_it_looks(queues: Queues) -> None:
-    assert not wait_until_quiet(lambda: [os.getpid()], queues, time.monotonic() + 0.05)
+    assert not wait_until_quiet(lambda: [os.getpid()], queues, Bytes(), time.monotonic() + 0.05)
 
 
 ROW = "   0: F65CA8C0:C350 0A643363:01BB {state} {unsent}:00000000 01:00000014 {again}     0        0 4711 1 0"
@@ -177,5 +177,30 @@ def test_what_the_kernel_says_of_a_connection(
     namespaces.mkdir()
     (namespaces / "net").touch()
     (task / "status").write_text("Name:\toxo\nState:\tS (sleeping)\nvoluntary_ctxt_switches:\t5\n")
+    (net / "snmp").write_text("Tcp: InSegs OutSegs\nTcp: 5 7\n")
     (net / "tcp").write_text("  sl  local_address\n" + ROW.format(state=state, unsent=unsent, again=again) + "\n")
-    assert wait_until_quiet(lambda: [7], queues, time.monotonic() + (10 if quiet else 0.1), tmp_path) is quiet
+    deadline = time.monotonic() + (10 if quiet else 0.1)
+    assert wait_until_quiet(lambda: [7], queues, Bytes(tmp_path), deadline, tmp_path) is quiet
+
+
+def test_a_table_of_connections_is_read_again_once_tcp_has_sent(tmp_path: Path) -> None:
+    net, namespaces = tmp_path / "7" / "net", tmp_path / "7" / "ns"
+    net.mkdir(parents=True)
+    namespaces.mkdir()
+    (namespaces / "net").touch()
+
+    def kernel(sent: int, unsent: str) -> None:
+        (net / "snmp").write_text(f"Ip: 1\nTcp: InSegs OutSegs\nTcp: 5 {sent}\n")
+        (net / "tcp").write_text("  sl\n" + ROW.format(state="01", unsent=unsent, again="00000000") + "\n")
+
+    seen = Bytes(tmp_path)
+    kernel(7, "00000000")
+    assert not seen.any_under_way([7])
+    (net / "tcp").unlink()
+    assert not seen.any_under_way([7]), "the table is not needed while the counters stand"
+    kernel(8, "00000001")
+    assert seen.any_under_way([7])
+    assert seen.any_under_way([7]), "what is under way is looked for again"
+    kernel(8, "00000000")
+    assert not seen.any_under_way([7])
+    assert seen.any_under_way([7, 8]), "a process that has ended may have sent something"
