@@ -13,10 +13,13 @@ AUTO = "auto"
 FABRICS = ("netns", "docker")
 """The names, the one to prefer first."""
 
+KEPT_FABRICS = (*FABRICS, "compose")
+"""Those that a site which is kept up may be built from: also the containers of docker-compose.yml."""
+
 
 def make_fabric(name: str) -> Fabric:
     """The machine room of that name. Raises FabricError when it cannot be had, KeyError when there is none."""
-    return {"netns": _netns, "docker": _docker}[FABRICS[0] if name == AUTO else name]()
+    return {"netns": _netns, "docker": _docker, "compose": _compose}[FABRICS[0] if name == AUTO else name]()
 
 
 def _netns() -> Fabric:
@@ -30,3 +33,9 @@ def _docker() -> Fabric:
     from network.docker.fabric import DockerFabric
 
     return DockerFabric()
+
+
+def _compose() -> Fabric:
+    from network.docker.compose import ComposeFabric
+
+    return ComposeFabric()

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from bench.fabrics import AUTO, FABRICS, make_fabric
+from bench.fabrics import AUTO, KEPT_FABRICS, make_fabric
 from bench.manual import keeping
 from bench.manual.durations import in_words, seconds
 from bench.manual.keeping import Refused
@@ -47,7 +47,7 @@ def _print(result: object) -> None:
 
 
 @click.command()
-@click.option("--fabric", type=click.Choice([AUTO, *FABRICS]), default=AUTO, help="What the site is built from.")
+@click.option("--fabric", type=click.Choice([AUTO, *KEPT_FABRICS]), default=AUTO, help="What the site is built from.")
 @click.option("--policy", default=Wish.policy, show_default=True, help="The firewall's policy.")
 @click.option(
     "--proxy",
@@ -74,7 +74,8 @@ def up(
         raise Refused(str(error)) from error
     place = Place()
     told = keeping.detach(place) if detach else None
-    upstart = Upstart(wish, fabric, lambda: make_fabric(fabric), listen, port, mitmweb_port)
+    chosen = FABRICS[0] if fabric == AUTO else fabric
+    upstart = Upstart(wish, chosen, lambda: make_fabric(chosen), listen, port, mitmweb_port)
     keeping.keep(place, upstart, told or (lambda: None))
 
 

@@ -56,6 +56,11 @@ class Desk:
         self.gone: str | None = None
         """Why the site itself is gone, once it is: then only `down` helps."""
 
+    @property
+    def busy(self) -> bool:
+        """Whether time is being let pass."""
+        return self._busy is not None
+
     async def look(self) -> None:
         """Looks at the site once."""
         await self._loop.run_in_executor(self._thread, self._look_now)
@@ -158,8 +163,10 @@ class DeskControl:
             raise Refusal(str(error)) from error
 
     @command
-    def snapshot(self) -> dict[str, Any]:
-        """How the site stood at the last look."""
+    async def snapshot(self) -> dict[str, Any]:
+        """How the site stands now; while time is being let pass, how it stood at the last look."""
+        if not self._desk.busy:
+            await self._desk.look()
         return self._desk.snapshot()
 
     @command

@@ -93,6 +93,11 @@ class Keeper:
         """The numbers of the programs' processes in the site's containers, by name."""
         return dict(self._pids)
 
+    @command
+    def container(self) -> str:
+        """The container's host name, which is its number unless it was given another one."""
+        return socket.gethostname()
+
     def end_programs(self) -> None:
         """Ends every process that the keeper or one of its programs has started."""
         while children := _children():

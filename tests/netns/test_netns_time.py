@@ -14,8 +14,8 @@ from bench.passage import JumpingTime
 from network.fabric import FabricError
 from network.firewall import Policy
 from network.netns.fabric import NetnsSite
-from network.quiet import Bytes, Queues, wait_until_quiet
 from network.plan import Role
+from network.quiet import Bytes, Queues, wait_until_quiet
 from node.remote import Remote
 from tests.netns.conftest import Hands
 from tests.netns.hand import hand
