@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from bench.fabrics import AUTO, KEPT_FABRICS, make_fabric
+from bench.fabrics import AUTO, FABRICS, KEPT_FABRICS, make_fabric
 from bench.manual import keeping
 from bench.manual.durations import in_words, seconds
 from bench.manual.keeping import Refused

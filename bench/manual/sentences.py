@@ -32,7 +32,8 @@ _SENTENCES: Mapping[str, Callable[[Given], str]] = {
 def sentence(verb: str, given: Given) -> str | None:
     """What a verb did, with the parameters that it was given; None for one that did nothing worth telling.
 
-    That time passes is told when it begins, and that a node runs again by the nodes. Values of OMC's fields are not told, since some are secret.
+    That time passes is told when it begins, and that a node runs again when it is seen. Values of OMC's fields are not
+    told, since some are secret.
     """
     told = _SENTENCES.get(verb)
     return None if told is None else told(given)
