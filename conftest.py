@@ -27,7 +27,7 @@ for _name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
 
 # In the order in which they import each other: pytest wants to rewrite a module's assertions before its first import.
 pytest_plugins = [
-    "bench.tunnels",
+    "bench.needs",
     "bench.report",
     "steps.story",
     "steps.passing_time",

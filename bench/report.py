@@ -16,8 +16,8 @@ from pytest_bdd.exceptions import StepDefinitionNotFoundError
 from rich.console import Console
 from rich.table import Table
 
+from bench.needs import NotHere
 from bench.passage import NotSeen
-from bench.tunnels import NoTunnel
 from bench.verdict import Verdict, judge
 from network.fabric import FabricError
 from network.firewall import PolicyRefused
@@ -33,7 +33,7 @@ _SAYS_IT_ALL = (
     NodeGone,
     NodeSilent,
     PolicyRefused,
-    NoTunnel,
+    NotHere,
     Refusal,
     StepDefinitionNotFoundError,
 )

@@ -12,6 +12,7 @@ import click
 
 from bench.fabrics import AUTO, FABRICS, KEPT_FABRICS, make_fabric
 from bench.manual import keeping
+from bench.manual.copying import copy_capture
 from bench.manual.durations import in_words, seconds
 from bench.manual.keeping import Refused
 from bench.manual.place import NotRunning, Place
@@ -22,7 +23,7 @@ from emulators.faults import FaultKind
 from emulators.oxo.omc import Page
 from network.dns import Behaviour
 from network.fabric import FabricError
-from network.firewall import policy_names
+from network.firewall import Policy, PolicyRefused, policy_names
 from network.plan import Role
 from node.remote import NodeError
 from proxies.modes import ProxyMode
@@ -85,6 +86,7 @@ def down(everything: bool) -> None:
     """End the bench that is up, and take its site away."""
     try:
         keeping.end(Place())
+        click.echo("oxobench: the site is down")
     except NotRunning as error:
         if not everything:
             raise Refused(str(error)) from error
@@ -115,7 +117,7 @@ def status(as_json: bool) -> None:
     if as_json:
         _print(snapshot)
     else:
-        show_status(snapshot, where)
+        show_status(snapshot, where.lines())
     sys.exit(1 if any(node["state"] == "dead" for node in snapshot["nodes"]) else 0)
 
 
@@ -146,7 +148,11 @@ def shell(node: str) -> None:
 @click.option("--cut", is_flag=True, help="Cut established connections too.")
 def firewall(policy: str, cut: bool) -> None:
     """Put a firewall policy into force: one of the bench's, or a file of nft rules."""
-    _call("firewall", policy=str(Path(policy).absolute()) if policy.endswith(".nft") else policy, cut=cut)
+    try:
+        chosen = Policy.load(policy)
+    except PolicyRefused as error:
+        raise Refused(str(error)) from error
+    _call("firewall", policy=chosen.name, cut=cut, rules=chosen.rules)
 
 
 @click.command()
@@ -356,7 +362,12 @@ def capture() -> None:
 @click.argument("path", type=click.Path(path_type=Path), required=False)
 def save(path: Path | None) -> None:
     """Bring the capture up to date, copy it to PATH if given, and print where it is."""
-    _print(_call("capture_save", path=None if path is None else str(path.absolute())))
+    _call("capture_save")
+    try:
+        capture = Path(Place().status()["capture"])
+        click.echo(capture if path is None else copy_capture(capture, path.absolute()))
+    except (ValueError, NodeError) as error:
+        raise Refused(str(error)) from error
 
 
 @click.command()

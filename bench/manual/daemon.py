@@ -60,7 +60,7 @@ class Daemon:
             await desk.look()
             await self._serve_page(stack, desk, sock, token, port)
             running = Running(f"http://127.0.0.1:{port}/?token={token}", mitmweb_url, evidence)
-            await self._serve_commands(stack, DeskControl(desk, running.lines(), self._over.set))
+            await self._serve_commands(stack, DeskControl(desk, running, self._over.set))
             looking = asyncio.create_task(desk.look_on())
             up(running)
             await self._over.wait()
@@ -72,7 +72,9 @@ class Daemon:
         fabric = self._upstart.make_fabric()
         try:
             mitmweb = {"socket": str(self._place.folder / MITMWEB_SOCKET), "token": token}
-            return fabric, Installation(fabric, evidence, BenchOptions(mitmweb=mitmweb), self._upstart.wish)
+            return fabric, Installation(
+                fabric, evidence, BenchOptions(mitmweb=mitmweb), self._upstart.wish, self._upstart.fabric
+            )
         except BaseException:
             fabric.close()
             raise

@@ -17,6 +17,7 @@ from bench.manual.manual import ManualBench
 from bench.manual.sentences import sentence
 from bench.manual.snapshot import Snapshot
 from bench.manual.timeline import TimeLine
+from bench.manual.upstart import Running
 from bench.manual.verbs import call
 from network.fabric import FabricError
 from network.plan import Role
@@ -144,15 +145,15 @@ class Desk:
 class DeskControl:
     """The commands of the control socket."""
 
-    def __init__(self, desk: Desk, where: list[str], down: Callable[[], None]) -> None:
+    def __init__(self, desk: Desk, where: Running, down: Callable[[], None]) -> None:
         self._desk = desk
         self._where = where
         self._down = down
 
     @command
-    def where(self) -> list[str]:
-        """Where everything is, a line each."""
-        return self._where
+    def where(self) -> dict[str, str]:
+        """Where everything is, as this process has it."""
+        return {"page": self._where.page, "mitmweb": self._where.mitmweb, "evidence": str(self._where.evidence)}
 
     @command
     async def call(self, verb: str, parameters: dict[str, Any]) -> object:

@@ -8,6 +8,7 @@ from typing import Any
 
 from bench import tunnels
 from bench.bench import DEFAULT_DOMAIN, PROXY_NAME, PROXY_PORT, Bench, BenchOptions
+from bench.fabrics import AUTO
 from bench.manual.upstart import NO_PROXY, Wish
 from bench.pki import CertificateKind, Pki
 from emulators.oxo.omc import Page
@@ -24,18 +25,18 @@ ALIVE_WITHIN = 2.0
 class Installation:
     """One site with everything on it, and what has been set on it since: what is needed to start a dead node again."""
 
-    def __init__(self, fabric: Fabric, evidence: Path, options: BenchOptions, wish: Wish) -> None:
-        """Raises FabricError, NodeError, PolicyRefused: then nothing is left."""
+    def __init__(self, fabric: Fabric, evidence: Path, options: BenchOptions, wish: Wish, made_of: str = AUTO) -> None:
+        """`made_of` is the fabric's name. Raises FabricError, NodeError, PolicyRefused: then nothing is left."""
         self.bench = Bench(fabric, evidence, options, Pki())
         try:
             self.policy = Policy.load(wish.policy)
-            self.mode: dict[str, Any] = {"mode": "tunnel" if wish.proxy == NO_PROXY else wish.proxy}
+            self.mode: dict[str, Any] = dict(wish.mode)
             self.names = "answer"
             self.certificate = CertificateKind.RIGHT
             self.account = ""
             self.switched_off = False
             """Whether the PBX's power was cut on purpose."""
-            self.no_tunnel = tunnels.why_none()
+            self.no_tunnel = tunnels.why_none(made_of)
             """Why there can be no VPN tunnel here; empty if there can."""
             self._bring_up(wish)
         except BaseException:
@@ -49,7 +50,13 @@ class Installation:
         bench.plug_in_oxo({"users": wish.users})
         bench.oxo.omc(Page.DNS, {Field.DNS_PRIMARY: str(bench.plan.dns_server)})
         if wish.proxy != NO_PROXY:
-            bench.oxo.omc(Page.WEB_PROXY, {Field.PROXY_HOST: PROXY_NAME, Field.PROXY_PORT: str(PROXY_PORT)})
+            proxy = {
+                Field.PROXY_HOST: PROXY_NAME,
+                Field.PROXY_PORT: str(PROXY_PORT),
+                Field.PROXY_ACCOUNT: wish.mode.get("account", ""),
+                Field.PROXY_PASSWORD: wish.mode.get("password", ""),
+            }
+            bench.oxo.omc(Page.WEB_PROXY, proxy)
         created = bench.rainbow.create()
         self.pbx_id = created.pbx_id
         rainbow: dict[str, str | bool] = {

@@ -74,7 +74,7 @@ def _heal(place: Place) -> bool:
         end(place)
         return False
     click.echo("oxobench: the site is up")
-    for line in place.where():
+    for line in place.where().lines():
         click.echo(line)
     return True
 

@@ -7,12 +7,12 @@ not do what it was asked by hand.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from bench.cloud import VPN_GATEWAY
+from bench.manual.copying import copy_capture
 from bench.manual.durations import in_words
 from bench.manual.installation import Installation
 from bench.manual.verbs import verb
@@ -52,9 +52,10 @@ class ManualBench:
         self._look = look
 
     @verb
-    def firewall(self, policy: str, cut: bool = False) -> str:
-        """Puts a policy into force, by its name or from a file; `cut` also cuts what is established."""
-        chosen = Policy.load(policy)
+    def firewall(self, policy: str, cut: bool = False, rules: str | None = None) -> str:
+        """Puts a policy into force, by its name or from a file, or with `rules` those; `cut` also cuts what is
+        established."""
+        chosen = Policy.load(policy) if rules is None else Policy(policy, rules)
         self.installation.set_policy(chosen, cut)
         return chosen.name
 
@@ -249,14 +250,7 @@ class ManualBench:
         capture = self.installation.bench.site.capture()
         if path is None:
             return str(capture)
-        target = Path(path)
-        if target.exists():
-            raise Refusal(f"{target} is there already: name a new file.")
-        try:
-            shutil.copyfile(capture, target)
-        except OSError as error:
-            raise Refusal(f"The capture cannot be copied to {target}: {error.strerror}.") from error
-        return str(target)
+        return str(copy_capture(capture, Path(path)))
 
     @verb
     def shell(self, node: str) -> list[str]:

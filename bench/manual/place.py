@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from bench.evidence import artifacts_folder
+from bench.manual.upstart import Running
 from node.remote import NodeGone, NodeSilent, Remote
 
 
@@ -84,17 +85,22 @@ class Place:
     def status(self) -> dict[str, Any]:
         """The bench's snapshot. Raises NotRunning."""
         snapshot: dict[str, Any] = self._ask("snapshot")
-        return snapshot
+        evidence, capture = self._here(snapshot["evidence"]), Path(snapshot["capture"]).name
+        return {**snapshot, "evidence": str(evidence), "capture": str(evidence / capture)}
 
-    def where(self) -> list[str]:
-        """Where page, mitmweb and evidence of the bench are, a line each. Raises NotRunning."""
-        lines: list[str] = self._ask("where")
-        return lines
+    def where(self) -> Running:
+        """Where page, mitmweb and evidence of the bench are. Raises NotRunning."""
+        told = self._ask("where")
+        return Running(told["page"], told["mitmweb"], self._here(told["evidence"]))
 
     def happened(self, after: int) -> tuple[int, list[dict[str, Any]]]:
         """What happened after an entry of the time line, and how many entries are missing. Raises NotRunning."""
         missed, entries = self._ask("happened", after=after)
         return missed, entries
+
+    def _here(self, evidence: str) -> Path:
+        """The folder of the bench's evidence. A bench in a container has another name for it."""
+        return self.folder.parent / Path(evidence).name
 
     def _ask(self, method: str, within: float = 60.0, **params: Any) -> Any:
         remote = self.connect()

@@ -21,7 +21,7 @@ _MARKS = {"up": "[green]up[/]", "dead": "[red]dead[/]", "off": "[dim]off[/]"}
 def show_status(snapshot: dict[str, Any], where: list[str]) -> None:
     """Prints a snapshot for people."""
     console = Console(highlight=False)
-    nodes = Table("node", "address", "state", "")
+    nodes = Table("node", "address", "state", "why")
     for node in snapshot["nodes"]:
         nodes.add_row(node["name"], node["address"], _MARKS[node["state"]], node["why"])
     console.print(nodes)
@@ -63,7 +63,7 @@ def show_log(place: Place, node: str | None, follow: bool) -> None:
         if node is None:
             _show_time_line(place, follow)
         else:
-            _show_node(Path(place.status()["evidence"]) / f"{node}.log", follow)
+            _show_node(place.where().evidence / f"{node}.log", follow)
     except KeyboardInterrupt:
         return
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from network.fabric import Fabric
 from network.firewall import Policy
-from proxies.modes import ModeSettings
+from proxies.modes import ModeSettings, ProxyMode
 
 NO_PROXY = "none"
 """In place of a proxy mode: the PBX is not configured to use the web proxy."""
+
+
+PROXY_ACCOUNT = "oxo"
 
 
 @dataclass(frozen=True)
@@ -24,13 +28,22 @@ class Wish:
     policy: str = "permissive"
     proxy: str = "inspecting"
     users: int = 10
+    proxy_password: str = field(default_factory=lambda: secrets.token_urlsafe(9), repr=False)
+    """With PROXY_ACCOUNT, what a web proxy that asks for an account and the PBX agree on."""
 
     def __post_init__(self) -> None:
         Policy.load(self.policy)
         if self.proxy != NO_PROXY:
-            ModeSettings.read({"mode": self.proxy})
+            ModeSettings.read(self.mode)
         if not 0 <= self.users <= 300:
             raise ValueError(f"A PBX has 0 to 300 users, not {self.users}.")
+
+    @property
+    def mode(self) -> dict[str, str]:
+        """The web proxy's mode with what it needs, for its node: a proxy that asks for an account gets one."""
+        if self.proxy == ProxyMode.AUTHENTICATING.value:
+            return {"mode": self.proxy, "account": PROXY_ACCOUNT, "password": self.proxy_password}
+        return {"mode": ProxyMode.TUNNEL.value if self.proxy == NO_PROXY else self.proxy}
 
 
 @dataclass(frozen=True)

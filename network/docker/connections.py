@@ -1,7 +1,7 @@
 """The TCP connections of this network namespace, and how they are taken away (the kernel's sock_diag).
 
-A connection goes on after its process has ended, until the other end has acknowledged everything or given up: its frames
-would show in the capture of the next scenario.
+A connection goes on after its process has ended, until the other end has acknowledged everything or given up: its
+frames would show in the capture of the next scenario.
 """
 
 from __future__ import annotations

@@ -61,8 +61,8 @@ def knock(folder: Path, name: str, wish: dict[str, Any], fds: Sequence[int] = ()
 
 
 def hear(sock: socket.socket) -> tuple[dict[str, Any], list[int]]:
-    """What a new connection is for, and the descriptors that came with it. Raises OSError or ValueError when it does not
-    say, or says nonsense."""
+    """What a new connection is for, and the descriptors that came with it. Raises OSError, EOFError or ValueError when
+    it does not say, or says nonsense."""
     sock.settimeout(WITHIN)
     head, fds, _, _ = socket.recv_fds(sock, _LENGTH.size, 1)
     while len(head) < _LENGTH.size:

@@ -53,7 +53,9 @@ class Engine:
             "com.docker.network.bridge.inhibit_ipv4": "true",
         }
         with _asked("make a network"):
-            self.client.create_network(name, driver="bridge", options=options, labels=dict(labels), check_duplicate=True)
+            self.client.create_network(
+                name, driver="bridge", options=options, labels=dict(labels), check_duplicate=True
+            )
 
     def start(
         self,

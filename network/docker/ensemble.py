@@ -50,7 +50,7 @@ class Ensemble:
         return f"oxobench-{self._folder.token}-{name}"
 
     def remove(self) -> None:
-        """Ends the containers and takes everything away, as far as the engine does it; the next run takes what it left."""
+        """Ends the containers and takes everything away, as far as the engine does it. The next run takes the rest."""
         self.keepers.close()
         try:
             with ThreadPoolExecutor(8) as pool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -45,7 +44,9 @@ class Keepers:
     def wire(self, plan: SitePlan, node: Node, engine: Mapping[str, str]) -> None:
         """Has a node take its addresses in the plan; `engine` are those that the engine gave it, by segment."""
         links = [
-            asdict(Wire(engine[link.segment], link.segment, str(plan.interface(link)), port_name(link.segment, node.name)))
+            asdict(
+                Wire(engine[link.segment], link.segment, str(plan.interface(link)), port_name(link.segment, node.name))
+            )
             for link in node.links
         ]
         gateway = None if node.gateway is None else str(node.gateway)
@@ -85,9 +86,7 @@ class Keepers:
         try:
             asked = [(name, remote, remote.send("restore")) for name, remote in self._remotes.items()]
             return [
-                f"{name}: {left}"
-                for name, remote, number in asked
-                for left in remote.receive(number, _RESTORED_WITHIN)
+                f"{name}: {left}" for name, remote, number in asked for left in remote.receive(number, _RESTORED_WITHIN)
             ]
         except NodeError as error:
             return [str(error)]

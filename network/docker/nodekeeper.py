@@ -13,7 +13,7 @@ from typing import Any
 
 from pyroute2 import IPRoute, NFCTSocket
 
-from network.addressing import UNREACHABLE, add_default_route, configure_link, index_of, look
+from network.addressing import UNREACHABLE, add_default_route, configure_link, look
 from network.capture import EVERY_PROTOCOL, open_tap
 from network.docker import connections, doors, ipsec
 from network.docker.capabilities import Capability, needed_by
@@ -158,9 +158,7 @@ class NodeKeeper(Keeper):
         for one in inside.get_addr(family=socket.AF_INET):
             own = one.get_attr("IFA_LABEL") in self._segments or one.get_attr("IFA_ADDRESS") == _LOOPBACK
             if not own:
-                inside.addr(
-                    "del", index=one["index"], address=one.get_attr("IFA_ADDRESS"), prefixlen=one["prefixlen"]
-                )
+                inside.addr("del", index=one["index"], address=one.get_attr("IFA_ADDRESS"), prefixlen=one["prefixlen"])
 
 
 def _clear_tables(inside: IPRoute) -> None:

@@ -1,4 +1,4 @@
-"""The owner: process 1 of the PID namespace that all containers of a site share. When it ends, the kernel ends them all.
+"""The owner: process 1 of the PID namespace of all containers of a site. When it ends, the kernel ends them all.
 
 It sees every process of the site, so it can tell when nothing is going on; and it runs the capture, on the packet
 sockets that the nodes' keepers hand to it.
@@ -33,7 +33,8 @@ class _Tap:
 
 
 class Owner(Keeper):
-    """Keeper of the owner's container. One that `stays` serves one bench after the other; else it ends with its first."""
+    """Keeper of the owner's container. One that `stays` serves one bench after the other; else it ends with the
+    first."""
 
     def __init__(self, name: str, stays: bool = False) -> None:
         super().__init__(name)
@@ -76,7 +77,9 @@ class Owner(Keeper):
     @command
     def settle(self, seconds: float, evidence: str) -> bool:
         """Waits until no node has anything left to do; False when that took longer than that."""
-        quiet = wait_until_quiet(self._living, self._queues, self._bytes, time.monotonic() + seconds, idle=self._keepers)
+        quiet = wait_until_quiet(
+            self._living, self._queues, self._bytes, time.monotonic() + seconds, idle=self._keepers
+        )
         self.hand_over(evidence)
         return quiet
 

@@ -20,7 +20,7 @@ USUAL = "unix:///var/run/docker.sock"
 
 
 def ping(environment: Mapping[str, str], usual: str = USUAL) -> str:
-    """The address of the engine that answers: the named one, or the machine's, or the user's own. Raises EngineSilent."""
+    """The address of the engine that answers: the named one, the machine's, or the user's own. Raises EngineSilent."""
     if named := environment.get("DOCKER_HOST"):
         return _ping(named)
     own = f"unix://{environment.get('XDG_RUNTIME_DIR', f'/run/user/{os.getuid()}')}/docker.sock"

@@ -1,4 +1,4 @@
-"""Clears away what benches that were killed have left in the Docker engine. Nothing without the bench's label is touched."""
+"""Clears away what benches that were killed have left in the Docker engine. What has no label of the bench stays."""
 
 from __future__ import annotations
 

@@ -25,9 +25,9 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from network.etc import name_files
 from network.netns import kernel, messages
-from network.quiet import Bytes, Queues, wait_until_quiet
 from network.netns.wiring import Wiring
 from network.plan import Role, SitePlan
+from network.quiet import Bytes, Queues, wait_until_quiet
 from node.program import ProgramSpec, run
 
 logger = logging.getLogger(__name__)
@@ -38,8 +38,8 @@ CAPTURE = "capture"
 
 @dataclass(frozen=True)
 class Build:
-    """Asks for a new sandbox with this site; answered with Built or Failed. Goes with the sandbox's end of two sockets: its own
-    messages, and the capture's control socket."""
+    """Asks for a new sandbox with this site; answered with Built or Failed. Goes with the sandbox's end of two sockets:
+    its own messages, and the capture's control socket."""
 
     plan: SitePlan
     evidence: Path

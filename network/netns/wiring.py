@@ -94,8 +94,8 @@ def _prepare_namespace() -> None:
         # By default a new namespace shares the machine's table of TCP connections, which takes the kernel milliseconds
         # to look through. This is for the namespaces made from this one; kernels before 6.1 don't have it.
         "ipv4/tcp_child_ehash_entries": "64",
-        # A new namespace takes this over from the machine, where Docker switches it on. The firewall alone forwards, and
-        # not before it has its rules.
+        # A new namespace takes this over from the machine, where Docker switches it on. The firewall alone forwards,
+        # and not before it has its rules.
         "ipv4/ip_forward": "0",
     }
     for name, value in settings.items():

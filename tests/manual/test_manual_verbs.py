@@ -72,6 +72,19 @@ def test_without_a_proxy_the_pbx_goes_out_directly(fabric: Fabric, tmp_path: Pat
         rig.installation.close()
 
 
+def test_a_proxy_that_asks_for_an_account_comes_up_with_one_that_the_pbx_has(fabric: Fabric, tmp_path: Path) -> None:
+    rig = Rig(fabric, tmp_path, Wish(proxy="authenticating", users=0))
+    try:
+        shown = rig.after(1)
+        assert (shown.link.via, shown.proxy.account) == ("proxy", "oxo")
+        rig.manual.oxo_omc("Web proxy", {"Password": "another"})
+        assert rig.after(700).link.state is LinkState.CONNECTED, "a live link is not asked again"
+        rig.manual.proxy_restart()
+        assert rig.after(700).link.state is LinkState.TRYING
+    finally:
+        rig.installation.close()
+
+
 def test_a_firewall_that_blocks_is_seen_at_the_pcg_and_so_is_one_that_opens(rig: Rig) -> None:
     rig.after(1)
     rig.manual.firewall("deny-all", cut=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench.passage import JumpingTime
+from network.fabric import Site
 from network.firewall import Policy, addresses_for_policies
 from network.netns.fabric import NetnsFabric, NetnsSite
 from network.plan import DEFAULT_PLAN, Role
@@ -36,7 +37,7 @@ def site(rooms: NetnsFabric, tmp_path: Path) -> Iterator[NetnsSite]:
 class Hands:
     """A site whose firewall is the real one and whose other nodes are hands."""
 
-    site: NetnsSite
+    site: Site
     time: JumpingTime
     nodes: dict[Role, Remote]
 
@@ -65,7 +66,7 @@ class Hands:
 PORTS = [53, 80, 443, 8443]
 
 
-def open_hands(site: NetnsSite, policy: str) -> Hands:
+def open_hands(site: Site, policy: str) -> Hands:
     """Starts hands at every node of a site but the firewall, which gets this policy."""
     first = Policy.load(policy)
     settings = {"addresses": addresses_for_policies(DEFAULT_PLAN), "name": first.name, "rules": first.rules}
