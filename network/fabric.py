@@ -15,6 +15,10 @@ class FabricError(Exception):
     """The machine room could not do its part. One sentence; the fault is the bench's, not the device's."""
 
 
+class NodeLost(FabricError):
+    """A node has lost its place on the site, and the fabric can't give it back; the text says who can."""
+
+
 @dataclass(frozen=True)
 class NodeNetwork:
     """A node's IPv4 addresses, those of loopback left out, and its routes: the destination of each, or `default`."""
@@ -44,6 +48,10 @@ class Site(Protocol):
 
     def kill(self, role: Role) -> None:
         """Ends a node's process at once, as a power cut does; its addresses stay."""
+
+    def repair(self, role: Role) -> bool:
+        """Gives a node its place on the site again, with its addresses, if it has lost it: somebody may have killed its
+        container. True if so: then its files are lost too. Starts no program. Raises NodeLost, FabricError."""
 
     def settle(self, within: float) -> bool:
         """Waits until no node has anything left to do; False when that took longer than `within` seconds."""

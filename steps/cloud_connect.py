@@ -10,7 +10,8 @@ from emulators.faults import FaultKind
 from emulators.oxo.omc import Page
 from emulators.oxo.settings import DEFAULT_CONNECTION_SERVICE
 from network.plan import Role
-from steps.oxo import brought_up, enable_by_omc, known_by_rainbow, plug_in
+from steps.installation import known_by_rainbow, plug_in
+from steps.oxo import brought_up, enable_by_omc
 from steps.proxy import proxy_configured, proxy_removed
 from steps.rainbow import ATTEMPT, CERTIFICATES, FIRST_DELAY, LONGEST_DELAY, link_comes_up
 from steps.story import Story

@@ -1,21 +1,16 @@
-"""Steps about the OXO Connect: what its installer does in OMC, its administrator by MMC, and its power supply."""
+"""Steps about the OXO Connect: what its installer does in OMC, and its administrator by MMC."""
 
 from __future__ import annotations
 
-import csv
-import io
-from pathlib import Path
-from typing import Any
-
 from pytest_bdd import given, parsers, then, when
 
-from bench.bench import DEFAULT_DOMAIN, Bench
+from bench.bench import Bench
 from bench.dut import Declined
 from emulators.oxo.omc import Page
 from emulators.oxo.settings import DEFAULT_ADMINISTRATOR_PASSWORD
 from emulators.rainbow.pbx import CodeKind
 from network.plan import Role
-from steps.rainbow import LONGEST_DELAY, bring_up, link_comes_up
+from steps.rainbow import bring_up, link_comes_up
 from steps.story import Story
 
 ENABLED = "Rainbow enabled"
@@ -30,63 +25,6 @@ FIELD_PAGES = {
     "Primary": Page.DNS,
 }
 """Where OMC has a field."""
-
-
-def install(bench: Bench, story: Story, catalogue: dict[str, Any]) -> None:
-    """Plugs a PBX in, has Rainbow know it, and fills in OMC's pages without enabling Rainbow."""
-    plug_in(bench, catalogue)
-    known_by_rainbow(bench, story)
-
-
-def plug_in(bench: Bench, catalogue: dict[str, Any], vpn: dict[str, Any] | None = None) -> None:
-    """Plugs a PBX in and tells it its DNS server."""
-    bench.plug_in_oxo(catalogue, vpn)
-    bench.oxo.omc(Page.DNS, {"Primary": str(bench.plan.dns_server)})
-
-
-def known_by_rainbow(bench: Bench, story: Story) -> None:
-    """Has Rainbow know the PBX, and fills in its page in OMC without enabling Rainbow."""
-    created = bench.rainbow.create()
-    story.pbx_id, story.activation_code = created.pbx_id, created.activation_code
-    bench.oxo.omc(
-        Page.RAINBOW,
-        {"Domain": DEFAULT_DOMAIN, "PBX ID": story.pbx_id, "Activation code": story.activation_code},
-    )
-
-
-@given("an OXO Connect that Rainbow knows")
-def known_oxo(bench: Bench, story: Story) -> None:
-    """A PBX with a few sets."""
-    install(bench, story, {"users": 3})
-
-
-@given(parsers.parse("an OXO Connect with {users:d} users that Rainbow knows"))
-def known_oxo_with_users(bench: Bench, story: Story, users: int) -> None:
-    """A PBX with that many users, one set each."""
-    install(bench, story, {"users": users})
-
-
-@given(parsers.parse("an OXO Connect with {users:d} users, {some:d} of them with secondary sets, that Rainbow knows"))
-def known_oxo_with_secondaries(bench: Bench, story: Story, users: int, some: int) -> None:
-    """A PBX some of whose users have more than one set."""
-    install(bench, story, {"users": users, "secondaries": some})
-
-
-@given("an OXO Connect that Rainbow knows, with these sets:")
-def known_oxo_with_sets(bench: Bench, story: Story, datatable: list[list[str]]) -> None:
-    """A PBX whose sets stand in a file, as an installer's list does."""
-    text = io.StringIO()
-    csv.writer(text).writerows([[name.replace(" ", "_") for name in datatable[0]], *datatable[1:]])
-    path = bench.evidence / "sets.csv"
-    path.write_text(text.getvalue())
-    story.listed = [tuple(row) for row in datatable[1:]]
-    install(bench, story, {"file": str(path)})
-
-
-@given(parsers.parse('an OXO Connect that Rainbow knows, with the sets of the file "{file}"'))
-def known_oxo_with_file(bench: Bench, story: Story, file: str) -> None:
-    """A PBX whose sets stand in a CSV or TOML file of the tester's own, named from the folder of the command."""
-    install(bench, story, {"file": str(Path(file).absolute())})
 
 
 @given("Rainbow is configured in OMC but not enabled")
@@ -154,14 +92,6 @@ def disable_and_enable_often(bench: Bench, story: Story, times: int) -> None:
         disable_and_enable(bench, story, ("OMC", "MMC")[number % 2])
 
 
-@when("Rainbow is disabled, the PBX restarts and Rainbow is enabled")
-def disable_restart_enable(bench: Bench, story: Story) -> None:
-    """A restart between off and on."""
-    disable_by_omc(bench, story)
-    restart(bench, story)
-    enable_by_omc(bench, story)
-
-
 @when("Rainbow is unchecked in OMC and the page is left with Cancel")
 def cancel(bench: Bench, story: Story) -> None:
     """The edit is not committed."""
@@ -178,80 +108,6 @@ def wrong_mmc_password(bench: Bench) -> None:
         bench.time.rest()
     else:
         raise AssertionError("Awaited: MMC does not open for a wrong password. Instead: it opened.")
-
-
-@when("the PBX restarts")
-def restart(bench: Bench, story: Story) -> None:
-    """A warm restart."""
-    bench.time.rest()
-    story.since = bench.wire.now()
-    bench.oxo.restart()
-    bench.time.rest()
-
-
-@given("the power was cut")
-@when("the power is cut")
-def power_cut(bench: Bench, story: Story) -> None:
-    """The PBX loses its power at once and gets it back."""
-    bench.time.rest()
-    story.since = bench.wire.now()
-    bench.oxo.cut_power()
-    bench.oxo.restart()
-    bench.time.rest()
-
-
-@when(parsers.parse("the PBX loses its power for {minutes:d} minutes"))
-def power_loss(bench: Bench, story: Story, minutes: int) -> None:
-    """The PBX is without power for a while, seen from Rainbow."""
-    bench.time.rest()
-    story.since = bench.wire.now()
-    story.silent_since = bench.time.clock()
-    bench.oxo.cut_power()
-    bench.time.advance(minutes * 60)
-    bench.oxo.restart()
-
-
-@when("the power is cut while Rainbow is being disabled")
-def power_cut_while_disabling(bench: Bench, story: Story) -> None:
-    """The power fails in the middle of the write; whatever is found then, Rainbow is to be enabled afterwards."""
-    cut_during(bench, story, enabled=False)
-
-
-@when("the power is cut while Rainbow is being enabled")
-def power_cut_while_enabling(bench: Bench, story: Story) -> None:
-    """As above, the other way round."""
-    disable_by_omc(bench, story)
-    cut_during(bench, story, enabled=True)
-
-
-def cut_during(bench: Bench, story: Story, enabled: bool) -> None:
-    """Cuts the power in the middle of the write that stores the box, restarts the PBX, and enables Rainbow."""
-    bench.time.rest()
-    begun = bench.wire.now()
-    bench.oxo.lose_power_at_next_write(after=100)
-    bench.oxo.omc_losing_power(Page.RAINBOW, {ENABLED: enabled})
-    bench.oxo.restart()
-    enable_by_omc(bench, story)
-    # The PBX may have found itself enabled and connected before that.
-    story.since = begun
-
-
-@given("the power will fail while the PBX stores its final password")
-def power_will_fail(bench: Bench) -> None:
-    """Rainbow is enabled already, so the next thing that the PBX stores is its final password."""
-    bench.oxo.lose_power_at_next_write(after=100)
-
-
-@when("the power comes back")
-def power_comes_back(bench: Bench, story: Story) -> None:
-    """The power has failed meanwhile, and the PBX starts again."""
-    bench.expect(
-        lambda: not bench.oxo.has_power(),
-        "the power failed while the PBX stored its final password",
-        lambda: "the PBX has stored nothing",
-        LONGEST_DELAY,
-    )
-    restart(bench, story)
 
 
 @given("the activation code in OMC is wrong")

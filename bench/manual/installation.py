@@ -13,7 +13,7 @@ from bench.manual.upstart import NO_PROXY, Wish
 from bench.pki import CertificateKind, Pki
 from emulators.oxo.omc import Page
 from emulators.oxo.settings import DEFAULT_CONNECTION_SERVICE, Field
-from network.fabric import Fabric
+from network.fabric import Fabric, NodeLost
 from network.firewall import Policy
 from network.plan import Role
 from node.remote import NodeError, NodeSilent
@@ -38,17 +38,27 @@ class Installation:
             """Whether the PBX's power was cut on purpose."""
             self.no_tunnel = tunnels.why_none(made_of)
             """Why there can be no VPN tunnel here; empty if there can."""
-            self._bring_up(wish)
+            self._wish = wish
+            self._bring_up()
         except BaseException:
             self.bench.close()
             raise
 
-    def _bring_up(self, wish: Wish) -> None:
+    def _bring_up(self) -> None:
         bench = self.bench
         bench.set_policy(self.policy)
         self._ask(Role.PROXY, "set_mode", **self.mode)
-        bench.plug_in_oxo({"users": wish.users})
-        bench.oxo.omc(Page.DNS, {Field.DNS_PRIMARY: str(bench.plan.dns_server)})
+        bench.plug_in_oxo({"users": self._wish.users})
+        created = bench.rainbow.create()
+        self.pbx_id = created.pbx_id
+        self._configure(created.activation_code)
+        if not self.no_tunnel:
+            _ = bench.vpn
+
+    def _configure(self, activation_code: str) -> None:
+        """Fills in the pages of OMC of a PBX that is as it came from the factory."""
+        oxo, wish = self.bench.oxo, self._wish
+        oxo.omc(Page.DNS, {Field.DNS_PRIMARY: str(self.bench.plan.dns_server)})
         if wish.proxy != NO_PROXY:
             proxy = {
                 Field.PROXY_HOST: PROXY_NAME,
@@ -56,19 +66,15 @@ class Installation:
                 Field.PROXY_ACCOUNT: wish.mode.get("account", ""),
                 Field.PROXY_PASSWORD: wish.mode.get("password", ""),
             }
-            bench.oxo.omc(Page.WEB_PROXY, proxy)
-        created = bench.rainbow.create()
-        self.pbx_id = created.pbx_id
+            oxo.omc(Page.WEB_PROXY, proxy)
         rainbow: dict[str, str | bool] = {
             Field.DOMAIN: DEFAULT_DOMAIN,
-            Field.PBX_ID: created.pbx_id,
-            Field.ACTIVATION_CODE: created.activation_code,
+            Field.PBX_ID: self.pbx_id,
+            Field.ACTIVATION_CODE: activation_code,
             Field.RAINBOW_ENABLED: True,
         }
-        bench.oxo.omc(Page.RAINBOW, rainbow)
+        oxo.omc(Page.RAINBOW, rainbow)
         self._register()
-        if not self.no_tunnel:
-            _ = bench.vpn
 
     def _register(self) -> None:
         """Has Cloud Connect know the PBX, and enters that in OMC."""
@@ -133,13 +139,10 @@ class Installation:
         """Starts the nodes again that have died; what was done, a sentence each.
 
         A cloud service that died has forgotten its PBXs, as no real one would: the PBX is made known to it anew, and
-        the new code is entered in OMC.
+        the new code is entered in OMC. A PBX whose flash is lost is configured anew.
         """
-        done = []
-        if self.trouble(Role.OXO) and not self.switched_off:
-            self.bench.oxo.restart()
-            done.append("The PBX was started again.")
         revivals: dict[Role, Callable[[], None]] = {
+            Role.OXO: lambda: None,
             Role.FIREWALL: lambda: self.set_policy(self.policy, cut=False),
             Role.DNS: lambda: self.set_names(self.names),
             Role.PROXY: lambda: self.set_mode(self.mode),
@@ -147,12 +150,29 @@ class Installation:
             Role.CCI: self._register,
             Role.VPN: lambda: None,
         }
+        done = []
+        flash_lost = False
         for role, restore in revivals.items():
-            if self.started(role) and self.trouble(role):
-                self.bench.revive(role)
+            if self.started(role) and self.trouble(role) and not (role is Role.OXO and self.switched_off):
+                try:
+                    anew = self.bench.site.repair(role)
+                except NodeLost as lost:
+                    done.append(str(lost))
+                    continue
+                self._revive(role)
                 restore()
                 done.append(f"{role.value} was started again.")
+                flash_lost = flash_lost or (anew and role is Role.OXO)
+        if flash_lost:
+            self.bench.rainbow.reset(self.pbx_id)
+            self._configure(self.bench.rainbow.activation_code(self.pbx_id))
         return done
+
+    def _revive(self, role: Role) -> None:
+        if role is Role.OXO:
+            self.bench.oxo.restart()
+        else:
+            self.bench.revive(role)
 
     def enter_code(self, code: str) -> None:
         """Enters an activation code in OMC, as an installer does after a reset in Rainbow."""

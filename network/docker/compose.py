@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from pathlib import Path
 
 from network.docker.doors import CONTROL, OWNER
 from network.docker.keepers import Keepers
 from network.docker.site import DockerSite
-from network.fabric import FabricError
+from network.fabric import FabricError, NodeLost
 from network.plan import Role, SitePlan
+
+_BACK_WITHIN = 2.0
+"""Seconds that a container which was started again is waited for."""
 
 
 class ComposeFabric:
@@ -25,18 +27,18 @@ class ComposeFabric:
         """See Fabric. Raises FabricError when a container is missing, or can't be made what it was when it was new."""
         self.close()
         if not self._control.is_dir():
-            raise FabricError(f"There is no {self._control}: `docker compose up` starts the bench that has it.")
+            raise FabricError(f"There is no {self._control}: `docker compose up -d` starts the bench that has it.")
         keepers = self._keepers = Keepers(self._control)
         for name in (OWNER, *(node.name for node in plan.nodes)):
             keepers.connect(name)
         for node in plan.nodes:
-            # The engine gives each container the address of the plan, so that there is nothing to change.
-            keepers.wire(plan, node, {link.segment: str(link.address) for link in node.links})
+            keepers.wire(plan, node)
         # A bench that was killed may have left something.
         if left := keepers.restore():
-            raise FabricError(f"The containers are not as they were: {'; '.join(left)}; start them again.")
-        _give_to_owner(evidence)
-        return DockerSite(plan, evidence, keepers, partial(_shell, keepers), lambda left: None)
+            raise FabricError(f"The containers are not as they were: {'; '.join(left)}; `docker compose restart` helps.")
+        return DockerSite(
+            plan, evidence, keepers, partial(_shell, keepers), partial(_reconnect, keepers, plan), lambda left: None
+        )
 
     def close(self) -> None:
         """See Fabric."""
@@ -45,12 +47,13 @@ class ComposeFabric:
             self._keepers = None
 
 
-def _give_to_owner(evidence: Path) -> None:
-    """Gives the evidence to whoever has the folder of all evidence on the machine, where this process is root."""
-    owner = evidence.parent.parent.stat()
-    for folder in (evidence.parent, evidence):
-        if os.geteuid() == 0 and folder.stat().st_uid != owner.st_uid:
-            os.chown(folder, owner.st_uid, owner.st_gid)
+def _reconnect(keepers: Keepers, plan: SitePlan, role: Role) -> None:
+    """Finds a node's container again, which only compose can have started. Raises NodeLost."""
+    try:
+        keepers.connect(role.value, _BACK_WITHIN)
+        keepers.wire(plan, plan.node(role))
+    except FabricError:
+        raise NodeLost(f"The container of {role.value} is not there: `docker compose up -d` starts it.") from None
 
 
 def _shell(keepers: Keepers, role: Role) -> list[str]:

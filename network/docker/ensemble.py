@@ -82,7 +82,7 @@ class Ensemble:
         settings: dict[str, Any] = {
             "pid_mode": f"container:{self.container(OWNER)}",
             "dns": [str(self.plan.dns_server)],
-            "sysctls": _sysctls(node.role),
+            "sysctls": sysctls(node.role),
             "devices": device(TUN) if node.role in TUNNEL_ENDS else [],
         }
         given = self._start(node.name, [self._network(segment) for segment in segments], settings)
@@ -126,7 +126,8 @@ class Ensemble:
         return (segment.name for segment in self.plan.segments)
 
 
-def _sysctls(role: Role) -> dict[str, str]:
+def sysctls(role: Role) -> dict[str, str]:
+    """The kernel settings of a node's container."""
     settings = {
         # A new namespace takes this over from the machine, where Docker switches it on. The firewall alone forwards.
         "net.ipv4.ip_forward": "1" if role is Role.FIREWALL else "0",

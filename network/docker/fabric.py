@@ -3,6 +3,7 @@ seconds, putting them back to what they were takes milliseconds."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from functools import partial
 from pathlib import Path
@@ -42,11 +43,9 @@ class DockerFabric:
         while self._free:
             ensemble = self._free.pop()
             if (ensemble.plan, ensemble.evidence) == (plan, evidence.parent):
-                try:
+                # One of its containers may have ended meanwhile; then they are gone.
+                with contextlib.suppress(FabricError):
                     return self._site(ensemble, evidence)
-                except FabricError:
-                    # One of its containers has ended meanwhile.
-                    self._discard(ensemble)
             else:
                 ensemble.remove()
         return self._site(Ensemble(self._engine, self._image, plan, evidence.parent), evidence)

@@ -29,6 +29,8 @@ from node.program import ProgramSpec, run
 
 logger = logging.getLogger(__name__)
 
+_CHECKOUT = Path(__file__).resolve().parents[2]
+
 
 class Keeper:
     """Serves the door of the container called `name`, in the control folder."""
@@ -116,16 +118,23 @@ class Keeper:
     def _open_door(self) -> socket.socket:
         path = doors.door(self.folder, self.name)
         path.unlink(missing_ok=True)
-        owner = self.folder.stat()
+        user, group = self._user()
         opened = socket.socket(socket.AF_UNIX)
         umask = os.umask(0o177)
         try:
             opened.bind(str(path))
         finally:
             os.umask(umask)
-        os.chown(path, owner.st_uid, owner.st_gid)
+        os.chown(path, user, group)
         opened.listen()
         return opened
+
+    def _user(self) -> tuple[int, int]:
+        """Whom the door is for, and whose group: the control folder's owner. A folder that the engine has made is root's;
+        then it is for the user whose checkout this is."""
+        folder = self.folder.stat()
+        whose = folder if folder.st_uid else _CHECKOUT.stat()
+        return whose.st_uid, whose.st_gid
 
     def _welcome(self, opened: socket.socket) -> None:
         sock, _ = opened.accept()

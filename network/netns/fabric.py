@@ -134,6 +134,10 @@ class NetnsSite:
         if remote is not None:
             remote.close()
 
+    def repair(self, role: Role) -> bool:
+        """See Site. Nobody can take a node's network namespace away, but with the sandbox and all nodes."""
+        return False
+
     def settle(self, within: float) -> bool:
         """See Site."""
         return bool(self._ask(Settle(within)))

@@ -100,7 +100,7 @@ def test_no_frame_of_a_node_that_there_is_not_is_sent(site: DockerSite) -> None:
         site.inject("lan-oxo", bytes(60))
 
 
-def test_used_containers_are_as_new_ones(containers: DockerFabric, evidence: Path) -> None:
+def test_containers_that_a_node_has_changed_are_made_anew(containers: DockerFabric, evidence: Path) -> None:
     site = containers.build(DEFAULT_PLAN, folder(evidence, "first"))
     names = {role: container(site, role) for role in Role}
     hands = open_hands(site, "permissive")

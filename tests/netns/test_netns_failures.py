@@ -68,14 +68,14 @@ def one_sentence(error: BaseException) -> bool:
     return text.endswith((".", "oxobench doctor` says why.")) and "\n" not in text and "Traceback" not in text
 
 
-def test_a_node_whose_process_is_killed_is_gone(hands: Hands) -> None:
+def test_a_node_whose_process_is_killed_is_gone(site: NetnsSite, hands: Hands) -> None:
     oxo = hands.nodes[Role.OXO]
     hands.site.kill(Role.OXO)
     other = hands.site.start(Role.OXO, hand())
     other.wait_until_ready()
     with pytest.raises(NodeGone, match="node pcg is gone"):
         hands.nodes[Role.PCG].ask("end", status=1)
-    assert "pcg" not in _running(hands.site)
+    assert "pcg" not in _running(site)
     assert oxo is not other
 
 

@@ -116,11 +116,11 @@ def test_two_sites_at_once_do_not_meet(two_sites: list[Hands]) -> None:
     assert (one.site.offset > 99, other.site.offset) == (True, 0.0)
 
 
-def test_a_node_that_lost_its_power_comes_back_with_its_addresses(hands: Hands) -> None:
+def test_a_node_that_lost_its_power_comes_back_with_its_addresses(site: NetnsSite, hands: Hands) -> None:
     hands.connect(Role.OXO, "198.51.100.10", 443)
     before = hands.nodes[Role.OXO].ask("addresses"), hands.nodes[Role.OXO].ask("links")["net"]
     hands.site.kill(Role.OXO)
-    assert "oxo" not in hands.site.pids()
+    assert "oxo" not in site.pids()
     again = hands.nodes[Role.OXO] = hands.site.start(Role.OXO, hand())
     again.wait_until_ready()
     assert (again.ask("addresses"), again.ask("links")["net"]) == before

@@ -21,7 +21,8 @@ from bench.manual.forwarder import Forwarder
 from bench.pki import Pki
 from network.fabric import Fabric
 from network.plan import Role
-from steps.oxo import enable_by_omc, install
+from steps.installation import install
+from steps.oxo import enable_by_omc
 from steps.proxy import configure_proxy, set_mode
 from steps.rainbow import bring_up
 from steps.story import Story
