@@ -6,9 +6,11 @@ Everything is tried for real, in a throw-away sandbox (`bench.probe`), by the us
 from __future__ import annotations
 
 import enum
+import errno
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -24,6 +26,7 @@ from bench.probe import Trial
 from emulators.charon import find_charon
 from emulators.esp import TUN
 from network.docker import ping
+from network.fabric import FabricError
 from network.firewall import find_nft
 
 _ROOT = Path(__file__).resolve().parents[1]
@@ -86,6 +89,10 @@ Outcomes = dict[Trial, Failure | None]
 """How the trials of the probe ended: None is for one that succeeded."""
 
 _CHARON = "strongSwan's charon (VPN)"
+_ENGINE = "Docker engine (docker fabric)"
+_IMAGE = "Image of its containers (docker fabric)"
+_CHROMIUM = (Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver"))
+"""Debian's Chromium and its driver, as the packages chromium and chromium-driver bring them."""
 
 Explain = Callable[[Failure, Restrictions, bool], Refused]
 
@@ -134,7 +141,7 @@ def examine() -> Report:
     if platform.system() == "Linux":
         outcomes = probe()
         findings += [_nft(), *_kernel(outcomes), _charon(), vpn_tunnel(outcomes)]
-    return Report([*findings, _docker()])
+    return Report([*findings, *_docker(), _browser()])
 
 
 def _python() -> Finding:
@@ -211,16 +218,55 @@ def probe() -> Outcomes:
     return outcomes
 
 
-def _docker() -> Finding:
-    what = "Docker engine (docker fabric)"
+def _docker() -> list[Finding]:
+    image = Finding(_IMAGE, False, State.UNTRIED, "", f"first {_ENGINE}")
     try:
         address = ping.ping(os.environ)
     except ping.EngineSilent as error:
-        return Finding(what, False, State.ABSENT, str(error), "install and start Docker, and join its group")
+        return [Finding(_ENGINE, False, State.ABSENT, str(error), _engine_advice(str(error))), image]
     if not address.startswith("unix://"):
         # The containers share folders with this machine.
-        return Finding(what, False, State.ABSENT, f"{address} is not this machine's own", "unset DOCKER_HOST")
-    return Finding(what, False, State.OK, address, "")
+        trouble = f"{address} is not this machine's own"
+        return [Finding(_ENGINE, False, State.ABSENT, trouble, "unset DOCKER_HOST"), image]
+    # The SDK takes a while to import.
+    from network.docker.engine import Engine
+    from network.docker.image import image_name
+
+    try:
+        engine = Engine()
+        try:
+            version, name = engine.version(), image_name()
+            has_image = engine.has_image(name)
+        finally:
+            engine.close()
+    except FabricError as error:
+        return [Finding(_ENGINE, False, State.ABSENT, str(error), "look at the engine's log"), image]
+    found = Finding(_ENGINE, False, State.OK, f"{version}, {address}", "")
+    if has_image:
+        return [found, Finding(_IMAGE, False, State.OK, name, "")]
+    return [found, Finding(_IMAGE, False, State.ABSENT, "not built yet", "./oxobench run --fabric docker builds it")]
+
+
+def _engine_advice(trouble: str) -> str:
+    if trouble.endswith(os.strerror(errno.EACCES)):
+        return "sudo usermod -aG docker $USER, and log in anew (whoever is in that group is as good as root)"
+    if shutil.which("dockerd", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin"):
+        return "sudo systemctl start docker"
+    return "sudo apt-get install -y docker.io"
+
+
+def _browser() -> Finding:
+    what = "Chromium and its driver (tests of the page)"
+    lacking = lacking_for_browser()
+    if not lacking:
+        return Finding(what, False, State.OK, "", "")
+    return Finding(what, False, State.ABSENT, lacking, "sudo apt-get install -y chromium chromium-driver")
+
+
+def lacking_for_browser() -> str:
+    """What tests in a browser lack here, in one sentence; empty if nothing."""
+    lacking = [str(path) for path in _CHROMIUM if not os.access(path, os.X_OK)]
+    return f"There is no {' and no '.join(lacking)}." if lacking else ""
 
 
 _STYLES = {State.OK: "green", State.MISSING: "bold red", State.ABSENT: "dim", State.UNTRIED: "yellow"}

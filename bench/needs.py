@@ -1,8 +1,9 @@
 """Leaves scenarios and tests out that need something which this machine does not have, and says so.
 
 A pytest plugin. What needs a VPN tunnel has the tag `@vpn`, a test the marker of that name; a test that needs a Docker
-engine has the marker `docker`. Nothing is left out where the environment has CI set, nor what is in a file that was
-named, nor when nothing else is to be run: then it fails, as the bench's fault, with the same sentence.
+engine has the marker `docker`, one that needs Docker Compose `compose` too, one that needs a browser `browser`. Nothing is left out where the environment has CI
+set, nor what is in a file that was named, nor when nothing else is to be run: then it fails, as the bench's fault, with
+the same sentence.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from bench import tunnels
+from bench import doctor, tunnels
+from network.docker.composing import NoCompose, compose_command
 from network.docker.ping import EngineSilent, ping
 
 
@@ -42,6 +44,14 @@ def _why_no_engine(config: pytest.Config) -> str:
     return ""
 
 
+def _why_no_compose(config: pytest.Config) -> str:
+    try:
+        compose_command()
+    except NoCompose as why:
+        return f"{why}."
+    return ""
+
+
 NEEDS = (
     Need(
         tunnels.TAG,
@@ -50,6 +60,8 @@ NEEDS = (
         lambda config: tunnels.why_none(config.getoption("--fabric")),
     ),
     Need("docker", "a Docker engine", "No Docker engine can be used here", _why_no_engine),
+    Need("compose", "Docker Compose", "No compose project can be started here", _why_no_compose),
+    Need("browser", "a browser", "No browser can be started here", lambda config: doctor.lacking_for_browser()),
 )
 
 

@@ -9,8 +9,8 @@ from pyroute2 import IPRoute
 
 from network.fabric import NodeNetwork
 
-UNICAST, UNREACHABLE = 1, 7
-"""Types of routes: one that leads somewhere (RTN_UNICAST), and one that says there is no way (RTN_UNREACHABLE)."""
+_UNICAST = 1
+"""The type of a route that leads somewhere (RTN_UNICAST)."""
 
 _AT_ONCE = {"quickack": 1}
 """Has a node acknowledge at once what it receives: a delayed acknowledgement keeps a site from coming to rest for up to
@@ -44,6 +44,6 @@ def look(inside: IPRoute) -> NodeNetwork:
     routes = [
         f"{one.get('dst')}/{one['dst_len']}" if one.get("dst") else "default"
         for one in inside.get_routes(family=socket.AF_INET)
-        if one["type"] == UNICAST
+        if one["type"] == _UNICAST
     ]
     return NodeNetwork(addresses, routes)

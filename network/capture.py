@@ -1,7 +1,7 @@
 """The capture node: records every frame of the site where it enters its segment, and injects forged ones.
 
-It reads packet sockets, which see each frame of the site once between them: one on all ports of the bridges, or one at
-each node's link. So the frames of both sides of the firewall stand in one file, in the order of the kernel's times.
+It reads a packet socket, which sees each frame of the site once. So the frames of both sides of the firewall stand in
+one file, in the order of the kernel's times.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ from node.control import Refusal, command
 FORGED = "forged"
 """The interface under which injected frames stand in the file."""
 
-EVERY_PROTOCOL = 3
+_EVERY_PROTOCOL = 3
 """What a packet socket listens to (ETH_P_ALL)."""
 
 _LARGEST_FRAME = 65535
 _SOL_PACKET = 263
 _PACKET_STATISTICS = 6
+_PACKET_IGNORE_OUTGOING = 23
 _SO_TIMESTAMPNS = 35
 _SO_RCVBUFFORCE = 33
 _BUFFER = 8 * 1024 * 1024
@@ -36,12 +37,11 @@ _LATE = 1_000_000
 """Nanoseconds within which a frame that was stamped is there to be read."""
 
 
-def open_tap(protocol: int = 0) -> socket.socket:
-    """A packet socket of this network namespace that stamps each frame with its time.
-
-    With EVERY_PROTOCOL it sees all interfaces from here on; else nothing before it is bound to one.
-    """
-    tap = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(protocol))
+def open_port_tap() -> socket.socket:
+    """A packet socket that sees what comes in at any interface of this network namespace, stamped with its time: each
+    frame once, where it enters its segment, not again at every port that it leaves by."""
+    tap = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_EVERY_PROTOCOL))
+    tap.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
     tap.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
     try:
         tap.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)

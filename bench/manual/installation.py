@@ -60,7 +60,7 @@ class Installation:
         oxo, wish = self.bench.oxo, self._wish
         oxo.omc(Page.DNS, {Field.DNS_PRIMARY: str(self.bench.plan.dns_server)})
         if wish.proxy != NO_PROXY:
-            proxy = {
+            proxy: dict[str, str | bool] = {
                 Field.PROXY_HOST: PROXY_NAME,
                 Field.PROXY_PORT: str(PROXY_PORT),
                 Field.PROXY_ACCOUNT: wish.mode.get("account", ""),

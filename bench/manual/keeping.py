@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
 import time
@@ -11,7 +12,7 @@ from typing import NoReturn
 
 import click
 
-from bench.manual.place import Place
+from bench.manual.place import NotRunning, Place
 from bench.manual.upstart import Running, Upstart
 from network.fabric import FabricError
 from node.remote import NodeError, NodeGone
@@ -65,13 +66,22 @@ def _run(place: Place, upstart: Upstart, told: Callable[[], None]) -> None:
 
 
 def _heal(place: Place) -> bool:
-    """Has the bench that is up heal; False when its site is lost, and it was told to end."""
+    """Has the bench that is up heal; False when its site is lost, and it was told to end. Raises Refused when another
+    one can't take its place."""
+    fabric = ""
     try:
+        fabric = place.status()["fabric"]
         for sentence in place.call("heal"):
             click.echo(f"oxobench: {sentence}")
     except (ValueError, NodeError) as error:
+        if fabric == "compose":
+            raise Refused(
+                f"The site of docker-compose.yml is lost ({error}): "
+                "`docker compose down` and `docker compose up -d` make a new one."
+            ) from error
         click.echo(f"oxobench: the site that was up is lost ({error}); a new one takes its place", err=True)
-        end(place)
+        with contextlib.suppress(NotRunning):
+            end(place)
         return False
     click.echo("oxobench: the site is up")
     for line in place.where().lines():

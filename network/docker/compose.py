@@ -35,7 +35,7 @@ class ComposeFabric:
             keepers.wire(plan, node)
         # A bench that was killed may have left something.
         if left := keepers.restore():
-            raise FabricError(f"The containers are not as they were: {'; '.join(left)}; `docker compose restart` helps.")
+            raise FabricError(f"The containers are not as they were: {'; '.join(left)}.")
         return DockerSite(
             plan, evidence, keepers, partial(_shell, keepers), partial(_reconnect, keepers, plan), lambda left: None
         )

@@ -9,6 +9,7 @@ Nothing of this is on the network under test; a program's settings, which may ho
 from __future__ import annotations
 
 import json
+import os
 import socket
 import struct
 import time
@@ -49,7 +50,7 @@ def knock(folder: Path, name: str, wish: dict[str, Any], fds: Sequence[int] = ()
         sock = socket.socket(socket.AF_UNIX)
         try:
             sock.settimeout(WITHIN)
-            sock.connect(str(door(folder, name)))
+            _connect(sock, door(folder, name))
             socket.send_fds(sock, [_LENGTH.pack(len(body))], list(fds))
             sock.sendall(body)
             return sock
@@ -58,6 +59,15 @@ def knock(folder: Path, name: str, wish: dict[str, Any], fds: Sequence[int] = ()
             if time.monotonic() >= deadline:
                 raise DoorShut(f"the container {name} does not answer ({error.strerror or error})") from error
             time.sleep(0.01)
+
+
+def _connect(sock: socket.socket, path: Path) -> None:
+    """Connects to a Unix socket by a short path, since a path of more than 107 bytes is none for the kernel."""
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        sock.connect(f"/proc/self/fd/{folder}/{path.name}")
+    finally:
+        os.close(folder)
 
 
 def hear(sock: socket.socket) -> tuple[dict[str, Any], list[int]]:

@@ -20,9 +20,9 @@ _WITHIN = 30
 """Seconds that the engine may take over one call."""
 
 _GONE_WITHIN = 15.0
-"""Seconds within which a network must be free of the containers that have ended."""
+"""Seconds within which a container that has been ended must be gone."""
 
-_AGAIN = 0.02
+_AGAIN = 0.05
 
 CONTROL_LABEL = "oxobench.control"
 """The label of everything that a site has in the engine: its control folder, on this machine."""
@@ -45,64 +45,37 @@ class Engine:
         """Closes the connections to it."""
         self.client.close()
 
-    def create_network(self, name: str, labels: Mapping[str, str]) -> None:
-        """A bridge network whose addresses the engine chooses, so that it overlaps with no other; without an address of
-        the machine's own on the bridge, so that there is no gateway."""
-        options = {
-            "com.docker.network.bridge.enable_ip_masquerade": "false",
-            "com.docker.network.bridge.inhibit_ipv4": "true",
-        }
-        with _asked("make a network"):
-            self.client.create_network(
-                name, driver="bridge", options=options, labels=dict(labels), check_duplicate=True
-            )
-
     def start(
         self,
         name: str,
         image: str,
         command: Sequence[str],
-        networks: Sequence[str],
         labels: Mapping[str, str],
         settings: Mapping[str, Any],
-    ) -> dict[str, str]:
-        """Creates and starts a container; returns its addresses by network. `settings` are those of the API's
-        HostConfig, as the SDK has them."""
+    ) -> None:
+        """Creates and starts a container without any network; `settings` are those of the API's HostConfig, as the SDK
+        has them."""
         client = self.client
         with _asked(f"start the container {name}"):
-            host = client.create_host_config(network_mode=networks[0] if networks else "none", **settings)
+            host = client.create_host_config(network_mode="none", **settings)
             client.create_container(
                 image, list(command), name=name, hostname=name.rpartition("-")[2], labels=dict(labels), host_config=host
             )
-            for network in networks[1:]:
-                client.connect_container_to_network(name, network)
             client.start(name)
-            if not networks:
-                return {}
-            seen = client.inspect_container(name)["NetworkSettings"]["Networks"]
-            return {network: seen[network]["IPAddress"] for network in networks}
 
     def remove_container(self, container: str) -> None:
         """Ends a container at once; one that is gone or going is as good."""
         with _asked("remove a container"), _unless_gone():
             self.client.remove_container(container, force=True, v=True)
 
-    def remove_network(self, network: str) -> None:
-        """Removes a network as soon as the containers on it are gone."""
+    def free_name(self, container: str) -> None:
+        """Ends a container and waits until there may be another one of its name."""
+        self.remove_container(container)
         deadline = time.monotonic() + _GONE_WITHIN
-        with _asked("remove a network"):
-            while True:
-                try:
-                    self.client.remove_network(network)
-                except NotFound:
-                    return
-                except APIError:
-                    # It still has endpoints.
-                    if time.monotonic() >= deadline:
-                        raise
-                    time.sleep(_AGAIN)
-                else:
-                    return
+        with _asked("remove a container"), contextlib.suppress(NotFound):
+            while time.monotonic() < deadline:
+                self.client.inspect_container(container)
+                time.sleep(_AGAIN)
 
     def containers(self) -> dict[str, dict[str, str]]:
         """All containers of sites, also those of other benches: their labels by their numbers."""
@@ -110,11 +83,10 @@ class Engine:
             found = self.client.containers(all=True, filters={"label": CONTROL_LABEL})
         return {one["Id"]: one["Labels"] for one in found}
 
-    def networks(self) -> dict[str, dict[str, str]]:
-        """All networks of sites, likewise."""
-        with _asked("list networks"):
-            found = self.client.networks(filters={"label": CONTROL_LABEL})
-        return {one["Id"]: one["Labels"] for one in found}
+    def version(self) -> str:
+        """Its version, as `20.10.24`."""
+        with _asked("say its version"):
+            return str(self.client.version()["Version"])
 
     def has_image(self, image: str) -> bool:
         """Whether it has that image."""

@@ -1,9 +1,8 @@
-"""The containers of one site: an owner, a container a node, and a network a segment."""
+"""The containers of one site: an owner, and one a node."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ TUNNEL_ENDS = frozenset({Role.OXO, Role.VPN})
 
 
 class Ensemble:
-    """A site's containers and networks, new and wired as the plan says. Raises FabricError.
+    """A site's containers, new and wired as the plan says. Raises FabricError.
 
     What is in the folder `evidence` can be written from inside.
     """
@@ -49,13 +48,17 @@ class Ensemble:
         """The name that a node's container has for the engine."""
         return f"oxobench-{self._folder.token}-{name}"
 
+    def renew(self, role: Role) -> None:
+        """Makes a node's container anew, wired as the first one was."""
+        self._engine.free_name(self.container(role.value))
+        self._add(self.plan.node(role))
+
     def remove(self) -> None:
         """Ends the containers and takes everything away, as far as the engine does it. The next run takes the rest."""
         self.keepers.close()
         try:
             with ThreadPoolExecutor(8) as pool:
                 list(pool.map(self._engine.remove_container, map(self.container, self._names())))
-                list(pool.map(self._engine.remove_network, map(self._network, self._segments())))
         except FabricError:
             # Without an engine there is nothing to be done now.
             pass
@@ -69,33 +72,26 @@ class Ensemble:
             (etc / name).chmod(0o644)
         etc.chmod(0o755)
         with ThreadPoolExecutor(8) as pool:
-            made = [pool.submit(self._engine.create_network, self._network(one), self._folder.labels)
-                    for one in self._segments()]  # fmt: skip
-            self._start(OWNER, [])
+            self._start(OWNER, {"sysctls": sysctls()})
             self.keepers.connect(OWNER)
-            for one in made:
-                one.result()
             list(pool.map(self._add, self.plan.nodes))
 
     def _add(self, node: Node) -> None:
-        segments = [link.segment for link in node.links]
         settings: dict[str, Any] = {
             "pid_mode": f"container:{self.container(OWNER)}",
-            "dns": [str(self.plan.dns_server)],
             "sysctls": sysctls(node.role),
             "devices": device(TUN) if node.role in TUNNEL_ENDS else [],
         }
-        given = self._start(node.name, [self._network(segment) for segment in segments], settings)
+        self._start(node.name, settings)
         self.keepers.connect(node.name)
-        self.keepers.wire(self.plan, node, {segment: given[self._network(segment)] for segment in segments})
+        self.keepers.wire(self.plan, node)
 
-    def _start(self, name: str, networks: list[str], settings: dict[str, Any] | None = None) -> dict[str, str]:
+    def _start(self, name: str, settings: dict[str, Any]) -> None:
         etc = [f"{self._folder.path}/etc/{file}:/etc/{file}:ro" for file in name_files(self.plan)]
-        return self._engine.start(
+        self._engine.start(
             self.container(name),
             self._image,
             [name],
-            networks,
             self._folder.labels,
             {
                 "auto_remove": True,
@@ -112,22 +108,16 @@ class Ensemble:
                 # SELinux would keep the containers from the machine's folders, and no label must stay on those.
                 "security_opt": ["label=disable", "no-new-privileges"],
                 "tmpfs": {"/run": "exec,mode=755"},
-                **(settings or {}),
+                **settings,
             },
         )
-
-    def _network(self, segment: str) -> str:
-        return f"oxobench-{self._folder.token}-{segment}"
 
     def _names(self) -> list[str]:
         return [OWNER, *(node.name for node in self.plan.nodes)]
 
-    def _segments(self) -> Iterable[str]:
-        return (segment.name for segment in self.plan.segments)
 
-
-def sysctls(role: Role) -> dict[str, str]:
-    """The kernel settings of a node's container."""
+def sysctls(role: Role | None = None) -> dict[str, str]:
+    """The kernel settings of a node's container, or of the owner's."""
     settings = {
         # A new namespace takes this over from the machine, where Docker switches it on. The firewall alone forwards.
         "net.ipv4.ip_forward": "1" if role is Role.FIREWALL else "0",

@@ -65,6 +65,7 @@ class DockerFabric:
                 evidence,
                 ensemble.keepers,
                 partial(_shell, ensemble),
+                ensemble.renew,
                 partial(self._release, ensemble),
             )
         except BaseException:

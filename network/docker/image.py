@@ -68,7 +68,7 @@ def _build(engine: Engine, name: str) -> None:
     last = ""
     try:
         for line in engine.client.build(
-            fileobj=_context(),
+            fileobj=context(),
             custom_context=True,
             dockerfile=str(_DOCKERFILE),
             tag=name,
@@ -94,7 +94,7 @@ def _why(error: str, last: str) -> str:
     )
 
 
-def _context() -> io.BytesIO:
+def context() -> io.BytesIO:
     """What the engine gets to build from: a tar file with the Dockerfile, the lock file, and authorities to trust."""
     context = io.BytesIO()
     with tarfile.open(fileobj=context, mode="w") as tar:

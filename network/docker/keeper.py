@@ -130,8 +130,8 @@ class Keeper:
         return opened
 
     def _user(self) -> tuple[int, int]:
-        """Whom the door is for, and whose group: the control folder's owner. A folder that the engine has made is root's;
-        then it is for the user whose checkout this is."""
+        """Whom the door is for, and the group: the control folder's owner. Where the engine has made it, it is root's;
+        then the door is for the user whose checkout this is."""
         folder = self.folder.stat()
         whose = folder if folder.st_uid else _CHECKOUT.stat()
         return whose.st_uid, whose.st_gid

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -30,31 +29,38 @@ class Keepers:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._remotes: dict[str, Remote] = {}
-        self.senders: dict[str, str] = {}
-        """The ports of the site, as `lan-oxo`, by the Ethernet address of the node behind each."""
 
-    def connect(self, name: str) -> None:
+    def connect(self, name: str, within: float = BEGINS_WITHIN) -> None:
         """Waits until a container's keeper answers."""
         try:
-            sock = doors.knock(self._folder, name, {"door": "control"}, within=BEGINS_WITHIN)
+            sock = doors.knock(self._folder, name, {"door": "control"}, within=within)
         except DoorShut as error:
             raise FabricError(f"The site's containers did not start: {error}.") from error
+        if (former := self._remotes.pop(name, None)) is not None:
+            former.close()
         self._remotes[name] = Remote(f"{name}'s container", sock)
 
-    def wire(self, plan: SitePlan, node: Node, engine: Mapping[str, str]) -> None:
-        """Has a node take its addresses in the plan; `engine` are those that the engine gave it, by segment."""
+    def wire(self, plan: SitePlan, node: Node) -> None:
+        """Has a node take its links to the segments and its addresses, as the plan says."""
         links = [
-            asdict(
-                Wire(engine[link.segment], link.segment, str(plan.interface(link)), port_name(link.segment, node.name))
-            )
+            asdict(Wire(link.segment, str(plan.interface(link)), port_name(link.segment, node.name)))
             for link in node.links
         ]
         gateway = None if node.gateway is None else str(node.gateway)
-        addresses: dict[str, str] = self.ask(node.name, "wire", links=links, gateway=gateway)
-        self.senders.update({address: port for port, address in addresses.items()})
+        self.ask(node.name, "wire", links=links, gateway=gateway)
+
+    def is_there(self, name: str) -> bool:
+        """Whether the keeper that was connected to answers."""
+        try:
+            self._remotes[name].ask("pids")
+        except NodeError:
+            return False
+        return True
 
     def ask(self, name: str, method: str, /, within: float = 10.0, **params: Any) -> Any:
         """Runs a command of a container's keeper."""
+        if name not in self._remotes:
+            raise FabricError("The site's containers are gone.")
         try:
             return self._remotes[name].ask(method, within=within, **params)
         except NodeError as error:

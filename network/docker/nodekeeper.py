@@ -1,8 +1,9 @@
-"""The keeper of a node's container: makes the engine's network into the site plan's, and puts it back after use."""
+"""The keeper of a node's container: gives it its links to the site's segments, and puts everything back after use."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import socket
 import subprocess
@@ -13,21 +14,21 @@ from typing import Any
 
 from pyroute2 import IPRoute, NFCTSocket
 
-from network.addressing import UNREACHABLE, add_default_route, configure_link, look
-from network.capture import EVERY_PROTOCOL, open_tap
+from network.addressing import add_default_route, configure_link, index_of, look
 from network.docker import connections, doors, ipsec
 from network.docker.capabilities import Capability, needed_by
 from network.docker.keeper import Keeper
-from network.docker.onlysent import see_only_sent
 from network.fabric import NodeNetwork
 from network.firewall import find_nft
 from network.plan import Role
 from node.control import command
 
 _LOOPBACK = "127.0.0.1"
+_OWNER_PID = 1
+"""The owner's process in the PID namespace that all containers of a site share."""
 
-ENGINE_DNS = "127.0.0.11"
-"""Where the engine answers DNS queries in each of its containers, also for names outside of the site."""
+_IFF_RUNNING = 0x40
+"""The kernel sets this flag of a link some time after the link is up."""
 
 _TABLE_LOCAL, _TABLE_MAIN, _TABLE_DEFAULT = 255, 254, 253
 _PLACE = Path("/run/oxobench")
@@ -36,10 +37,9 @@ _PLACE = Path("/run/oxobench")
 
 @dataclass(frozen=True)
 class Wire:
-    """A link as the bench asks for it: the address by which the engine knows it, the segment's name, the address that
-    it is to have, and what it is called in the capture."""
+    """A link as the bench asks for it: the segment's name, the address that it is to have, and what it is called in the
+    capture."""
 
-    engine: str
     segment: str
     address: str
     port: str
@@ -51,27 +51,21 @@ class NodeKeeper(Keeper):
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self._administers = Capability.NET_ADMIN in needed_by(name)
-        self._addresses: dict[str, str] = {}
         self._segments: set[str] = set()
-        self._taps: list[socket.socket] = []
         self._new: dict[str, list[str]] = {}
         _PLACE.mkdir(exist_ok=True)
 
     @command
-    def wire(self, links: list[dict[str, str]], gateway: str | None) -> dict[str, str]:
-        """Gives the node its addresses in place of the engine's, with a tap on each link before it is used. Returns the
-        Ethernet addresses by port. Does nothing the second time."""
-        if not self._addresses:
+    def wire(self, links: list[dict[str, str]], gateway: str | None) -> None:
+        """Gives the node its links, addresses and routes. Does nothing the second time."""
+        if not self._segments:
             with IPRoute() as inside:
                 for link in links:
                     self._connect(inside, Wire(**link))
                 if gateway is not None:
                     add_default_route(inside, IPv4Address(gateway))
-                # The engine's own DNS would be a way round the site's, and round the firewall.
-                inside.route("add", dst=f"{ENGINE_DNS}/32", type=UNREACHABLE, table=_TABLE_LOCAL)
             self._clear()
             self._new = self.state()
-        return self._addresses
 
     @command
     def network(self) -> NodeNetwork:
@@ -96,7 +90,8 @@ class NodeKeeper(Keeper):
         """What a scenario could have changed in the container: everything of its network, its files, its processes."""
         with IPRoute() as inside:
             state = {
-                "link": [_text(one, ("index", "flags", "IFLA_IFNAME", "IFLA_MTU", "IFLA_ADDRESS", "IFLA_PROMISCUITY"))
+                "link": [f"flags={one['flags'] & ~_IFF_RUNNING} "
+                         + _text(one, ("index", "IFLA_IFNAME", "IFLA_MTU", "IFLA_ADDRESS", "IFLA_PROMISCUITY"))
                          for one in inside.get_links()],
                 "address": [_text(one, ("index", "prefixlen", "scope", "IFA_ADDRESS", "IFA_LABEL"))
                             for one in inside.get_addr()],
@@ -118,23 +113,22 @@ class NodeKeeper(Keeper):
         return {what: sorted(lines) for what, lines in state.items()}
 
     def _connect(self, inside: IPRoute, link: Wire) -> None:
-        (index,) = (
-            one["index"] for one in inside.get_addr(family=socket.AF_INET) if one.get_attr("IFA_ADDRESS") == link.engine
+        # In the owner's namespace the port's own name may be that of a container that has just ended.
+        end = f"{os.getpid()}-{link.segment}"
+        address = IPv4Interface(link.address)
+        inside.link(
+            "add",
+            ifname=link.segment,
+            kind="veth",
+            address=_ethernet(address),
+            peer={"ifname": end, "net_ns_pid": _OWNER_PID},
         )
-        inside.flush_addr(index=index)
-        inside.link("set", index=index, state="down")
-        inside.link("set", index=index, ifname=link.segment)
-        inside.link("set", index=index, state="up")
-        tap = open_tap()
-        see_only_sent(tap)
-        tap.bind((link.segment, EVERY_PROTOCOL))
-        wish = {"door": "tap", "port": link.port, "device": link.segment}
-        doors.knock(self.folder, doors.OWNER, wish, [tap.fileno()], within=doors.WITHIN).close()
-        tap.close()
-        configure_link(inside, index, IPv4Interface(link.address))
-        (this,) = inside.get_links(index)
+        wish = {"door": "port", "end": end, "port": link.port, "segment": link.segment}
+        with doors.knock(self.folder, doors.OWNER, wish) as owner:
+            # The owner says nothing, and closes the connection when it is done.
+            owner.recv(1)
+        configure_link(inside, index_of(inside, link.segment), address)
         self._segments.add(link.segment)
-        self._addresses[link.port] = this.get_attr("IFLA_ADDRESS")
 
     def _clear(self) -> None:
         connections.destroy()
@@ -159,6 +153,12 @@ class NodeKeeper(Keeper):
             own = one.get_attr("IFA_LABEL") in self._segments or one.get_attr("IFA_ADDRESS") == _LOOPBACK
             if not own:
                 inside.addr("del", index=one["index"], address=one.get_attr("IFA_ADDRESS"), prefixlen=one["prefixlen"])
+
+
+def _ethernet(address: IPv4Interface) -> str:
+    """A node's Ethernet address: always the same one, so that the others find a node again whose container was made
+    anew."""
+    return (b"\x02\x00" + address.ip.packed).hex(":")
 
 
 def _clear_tables(inside: IPRoute) -> None:

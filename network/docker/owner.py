@@ -1,7 +1,7 @@
 """The owner: process 1 of the PID namespace of all containers of a site. When it ends, the kernel ends them all.
 
-It sees every process of the site, so it can tell when nothing is going on; and it runs the capture, on the packet
-sockets that the nodes' keepers hand to it.
+It sees every process of the site, so it can tell when nothing is going on; the site's segments stand in its network
+namespace, where it runs the capture.
 """
 
 from __future__ import annotations
@@ -12,24 +12,17 @@ import socket
 import struct
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from network.capture import discard
 from network.docker.keeper import Keeper
+from network.docker.switch import Switch
 from network.quiet import Bytes, Queues, wait_until_quiet
 from node.control import command
 
 _COMES_WITHIN = 60.0
 """Seconds that the bench may take to connect, after which nobody will."""
-
-
-@dataclass(frozen=True)
-class _Tap:
-    port: str
-    device: str
-    socket: socket.socket
 
 
 class Owner(Keeper):
@@ -40,7 +33,7 @@ class Owner(Keeper):
         super().__init__(name)
         self._stays = stays
         self._bench: socket.socket | None = None
-        self._taps: list[_Tap] = []
+        self._switch = Switch()
         self._keepers: set[int] = set()
         self._queues = Queues(_open_echo())
         self._bytes = Bytes()
@@ -50,11 +43,11 @@ class Owner(Keeper):
         return None if self._stays or self._bench is not None else _COMES_WITHIN
 
     def admit(self, wish: dict[str, Any], sock: socket.socket, fds: list[int]) -> None:
-        """See Keeper; a keeper also brings a tap."""
-        if wish["door"] == "tap":
+        """See Keeper; a node's keeper also brings a link, which is plugged in when the connection ends."""
+        if wish["door"] == "port":
             pid, _, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
             self._keepers.add(pid)
-            self._taps.append(_Tap(wish["port"], wish["device"], socket.socket(fileno=fds[0])))
+            self._switch.plug(wish["end"], wish["port"], wish["segment"])
             sock.close()
             return
         if wish["door"] == "control":
@@ -68,11 +61,10 @@ class Owner(Keeper):
             sys.exit(0)
 
     def inherits(self, name: str) -> tuple[dict[str, Any], list[int]]:
-        """See Keeper: the capture gets the taps, with nothing in them of what was before."""
-        for tap in self._taps:
-            discard(tap.socket)
-        taps = [{"fd": tap.socket.fileno(), "ports": {tap.device: tap.port}} for tap in self._taps]
-        return {"taps": taps}, [tap.socket.fileno() for tap in self._taps]
+        """See Keeper: the capture gets the tap, with nothing in it of what was before."""
+        tap = self._switch.tap
+        discard(tap)
+        return {"taps": [{"fd": tap.fileno(), "ports": {port: port for port in self._switch.ports}}]}, [tap.fileno()]
 
     @command
     def settle(self, seconds: float, evidence: str) -> bool:
@@ -111,7 +103,7 @@ def _closed(sock: socket.socket) -> bool:
 
 
 def _open_echo() -> socket.socket:
-    """A datagram socket that is connected to itself. The owner has no network but its own loopback."""
+    """A datagram socket that is connected to itself. No capture sees the owner's loopback."""
     echo = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     echo.bind(("127.0.0.1", 0))
     echo.connect(echo.getsockname())

@@ -10,7 +10,7 @@ from network.docker.folder import dead_folders, has_died
 
 
 def reap(everything: bool = False) -> int:
-    """Removes containers, networks and control folders of dead benches, or with `everything` of live ones too.
+    """Removes containers and control folders of dead benches, or with `everything` of live ones too.
 
     Returns how many things there were. Raises FabricError when there is no engine, or it does not do it.
     """
@@ -24,12 +24,10 @@ def reap(everything: bool = False) -> int:
 def reap_with(engine: Engine, everything: bool = False) -> int:
     """The same with an engine that is known already."""
     containers = [one for one, labels in engine.containers().items() if everything or has_died(labels)]
-    networks = [one for one, labels in engine.networks().items() if everything or has_died(labels)]
-    if containers or networks:
+    if containers:
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(engine.remove_container, containers))
-            list(pool.map(engine.remove_network, networks))
     folders = list(dead_folders())
     for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
-    return len(containers) + len(networks) + len(folders)
+    return len(containers) + len(folders)

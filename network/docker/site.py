@@ -12,16 +12,15 @@ from network.docker.keepers import Keepers
 from network.fabric import FabricError, NodeNetwork
 from network.netns.fabric import STOP_ORDER
 from network.plan import Role, SitePlan
-from node.control import Refusal
 from node.program import ProgramSpec
 from node.remote import NodeError, Remote
 
 CAPTURE = "capture"
-_ETHERNET_SOURCE = slice(6, 12)
 
 
 class DockerSite:
-    """See Site. `shell` makes the command for a shell in a node; `released` hears of the end, and what is left then."""
+    """See Site. `shell` makes the command for a shell in a node, `renew` gives one a container again that has none any
+    more, `released` hears of the end, and what is left then."""
 
     def __init__(
         self,
@@ -29,12 +28,14 @@ class DockerSite:
         evidence: Path,
         keepers: Keepers,
         shell: Callable[[Role], list[str]],
+        renew: Callable[[Role], None],
         released: Callable[[list[str]], None],
     ) -> None:
         self.plan = plan
         self.evidence = evidence
         self._keepers = keepers
         self._shell = shell
+        self._renew = renew
         self._released = released
         self._nodes: dict[Role, Remote] = {}
         self._offset = 0.0
@@ -77,6 +78,15 @@ class DockerSite:
         if remote is not None:
             remote.close()
 
+    def repair(self, role: Role) -> bool:
+        """See Site."""
+        if not self._keepers.is_there(OWNER):
+            raise FabricError("the site's owner has ended, and all containers with it")
+        if self._keepers.is_there(role.value):
+            return False
+        self._renew(role)
+        return True
+
     def settle(self, within: float) -> bool:
         """See Site."""
         quiet = self._keepers.ask(OWNER, "settle", seconds=within, evidence=str(self.evidence), within=within + 10)
@@ -112,15 +122,8 @@ class DockerSite:
         self._capture.ask("wait_for_frame", seconds=within, within=within + 10)
 
     def inject(self, port: str, frame: bytes) -> None:
-        """See Site. The frame leaves by the link of the node whose Ethernet address it has for its source: a bridge
-        remembers where it saw an address, and would else send that node's own frames elsewhere."""
-        if port not in self._keepers.senders.values():
-            raise Refusal(f"there is no port {port!r} on this site")
-        source = frame[_ETHERNET_SOURCE].hex(":")
-        sender = self._keepers.senders.get(source)
-        if sender is None or sender.partition("-")[0] != port.partition("-")[0]:
-            raise Refusal(f"no node on the segment of {port} has the Ethernet address {source}")
-        self._capture.ask("inject", port=sender, frame=frame.hex())
+        """See Site."""
+        self._capture.ask("inject", port=port, frame=frame.hex())
 
     def pids(self) -> dict[str, int]:
         """The nodes' process numbers inside the site's containers, by name."""

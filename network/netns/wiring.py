@@ -9,7 +9,8 @@ from pathlib import Path
 from pyroute2 import IPRoute
 
 from network.addressing import add_default_route, configure_link, index_of, look
-from network.capture import EVERY_PROTOCOL, open_tap
+from network.bridges import add_bridge, plug
+from network.capture import open_port_tap
 from network.fabric import NodeNetwork
 from network.netns import kernel
 from network.plan import Link, Node, Role, SitePlan, port_name
@@ -40,11 +41,12 @@ class Wiring:
         kernel.setns(home)
         os.close(home)
         # The tap listens before any link is up, so that it misses no frame.
-        self.tap = _open_tap()
-        bridges = {segment.name: self._add_bridge(segment.name) for segment in plan.segments}
+        self.tap = open_port_tap()
+        for segment in plan.segments:
+            add_bridge(self._bridges, segment.name)
         for node in plan.nodes:
             for link in node.links:
-                self._connect(node, link, bridges[link.segment], inside[node.role])
+                self._connect(node, link, inside[node.role])
             self._configure_routes(node, inside[node.role])
             inside[node.role].close()
         self._bridges.close()
@@ -60,19 +62,12 @@ class Wiring:
             kernel.setns(home)
             os.close(home)
 
-    def _add_bridge(self, name: str) -> int:
-        self._bridges.link("add", ifname=name, kind="bridge", br_mcast_snooping=0)
-        index = index_of(self._bridges, name)
-        self._bridges.link("set", index=index, state="up")
-        return index
-
-    def _connect(self, node: Node, link: Link, bridge: int, inside: IPRoute) -> None:
+    def _connect(self, node: Node, link: Link, inside: IPRoute) -> None:
         port = port_name(link.segment, node.name)
         peer = {"ifname": link.segment, "net_ns_fd": self.namespaces[node.role]}
         self._bridges.link("add", ifname=port, kind="veth", peer=peer)
-        index = index_of(self._bridges, port)
         self.ports.append(port)
-        self._bridges.link("set", index=index, master=bridge, state="up")
+        plug(self._bridges, port, link.segment)
         configure_link(inside, index_of(inside, link.segment), self._plan.interface(link))
 
     def _configure_routes(self, node: Node, inside: IPRoute) -> None:
@@ -113,14 +108,3 @@ def _open_echo() -> socket.socket:
     echo.bind(("127.0.0.1", 0))
     echo.connect(echo.getsockname())
     return echo
-
-
-def _open_tap() -> socket.socket:
-    packet_ignore_outgoing = 23
-    tap = open_tap(EVERY_PROTOCOL)
-    # Each frame is seen once: where it enters its segment, not again at every port that it leaves by.
-    tap.setsockopt(_SOL_PACKET, packet_ignore_outgoing, 1)
-    return tap
-
-
-_SOL_PACKET = 263

@@ -91,6 +91,34 @@ def test_without_tun_the_kernel_must_do_esp(features: Path) -> None:
     assert left_out or "3 passed" in said
 
 
+TESTS = """
+import pytest
+
+@pytest.mark.docker
+def test_of_containers(): pass
+
+@pytest.mark.browser
+def test_of_pages(): pass
+
+def test_of_neither(): pass
+"""
+
+
+def test_tests_of_containers_and_pages_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "some").mkdir()
+    (tmp_path / "some" / "test_some.py").write_text(TESTS)
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+    code, said = run(tmp_path / "some", ".", under=without_program("chromium"))
+    assert code == 0, said
+    assert "1 test needs a Docker engine and was left out: not running." in said
+    assert "1 test needs a browser and was left out: There is no /usr/bin/chromium." in said
+    assert "1 passed" in said
+    code, said = run(tmp_path / "some", ".", under=without_program("chromium"), ci=True)
+    assert "No Docker engine can be used here: not running. `./oxobench doctor` says what to do." in said
+    assert "No browser can be started here: There is no /usr/bin/chromium. `./oxobench doctor` says what to do." in said
+    assert code == 2, said
+
+
 def test_here_they_run(features: Path) -> None:
     assert tunnels.why_none() == ""
     code, said = run(features, ".", under=[])

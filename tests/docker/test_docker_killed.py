@@ -43,11 +43,10 @@ def python(folder: Path, program: str, *arguments: str) -> subprocess.Popen[byte
     return subprocess.Popen([sys.executable, "-c", program, *arguments], env=environment, cwd=ROOT)
 
 
-def left(engine: Engine, folder: Path) -> tuple[list[str], list[str], list[str]]:
-    """Containers, networks and control folders that belong to benches in this folder."""
+def left(engine: Engine, folder: Path) -> tuple[list[str], list[str]]:
+    """Containers and control folders that belong to benches in this folder."""
     containers = [one for one, labels in engine.containers().items() if str(folder) in labels[CONTROL_LABEL]]
-    networks = [one for one, labels in engine.networks().items() if str(folder) in labels[CONTROL_LABEL]]
-    return containers, networks, [path.name for path in folder.glob("oxobench-site-*")]
+    return containers, [path.name for path in folder.glob("oxobench-site-*")]
 
 
 @pytest.mark.parametrize("round_", range(ROUNDS))

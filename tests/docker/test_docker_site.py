@@ -96,8 +96,6 @@ def test_a_forged_reset_reaches_both_ends_and_leaves_them_reachable(hands: Hands
 def test_no_frame_of_a_node_that_there_is_not_is_sent(site: DockerSite) -> None:
     with pytest.raises(Refusal, match="there is no port"):
         site.inject("lan-nobody", bytes(60))
-    with pytest.raises(Refusal, match="has the Ethernet address"):
-        site.inject("lan-oxo", bytes(60))
 
 
 def test_containers_that_a_node_has_changed_are_made_anew(containers: DockerFabric, evidence: Path) -> None:
@@ -232,7 +230,6 @@ def test_nothing_is_left_when_a_fabric_is_closed(evidence: Path) -> None:
     engine = Engine()
     try:
         assert str(control) not in {labels[CONTROL_LABEL] for labels in engine.containers().values()}
-        assert str(control) not in {labels[CONTROL_LABEL] for labels in engine.networks().values()}
     finally:
         engine.close()
     assert not control.exists()

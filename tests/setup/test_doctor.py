@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +17,7 @@ from bench import doctor
 from bench.doctor import Failure, State
 from bench.probe import Trial
 from tests.setup.lacking import without_program, without_tun
+from tests.setup.test_docker_engine import engine
 
 ROOT = Path(__file__).resolve().parents[2]
 NO_USER_NAMESPACES = [
@@ -24,9 +27,10 @@ NO_USER_NAMESPACES = [
 ]
 
 
-def doctor_under(under: list[str], *options: str) -> subprocess.CompletedProcess[str]:
+def doctor_under(under: list[str], *options: str, engine: str = "") -> subprocess.CompletedProcess[str]:
     command = [*under, sys.executable, "-m", "bench.cli", "doctor", *options]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+    environment = {**os.environ, **({"DOCKER_HOST": engine} if engine else {})}
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=30, check=False)
 
 
 def states(done: subprocess.CompletedProcess[str]) -> dict[str, dict[str, Any]]:
@@ -103,6 +107,55 @@ def test_without_tun_the_kernel_does_esp_or_there_is_no_tunnel() -> None:
         "absent": "The kernel has no ESP, and TUN is not to be had (no such file or directory).",
     }
     assert found["VPN tunnel"]["detail"] == expected[found["ESP in the kernel (VPN)"]["state"]]
+
+
+ENGINE, IMAGE = "Docker engine (docker fabric)", "Image of its containers (docker fabric)"
+
+
+def test_without_an_engine_scenarios_run_and_it_says_what_to_do(tmp_path: Path) -> None:
+    done = doctor_under([], "--json", engine=f"unix://{tmp_path}/docker.sock")
+    assert done.returncode == 0
+    found = states(done)
+    assert (found[ENGINE]["state"], found[ENGINE]["detail"]) == ("absent", "not running")
+    assert found[ENGINE]["advice"] in ("sudo systemctl start docker", "sudo apt-get install -y docker.io")
+    assert found[IMAGE]["state"] == "not tried"
+
+
+def test_an_engine_that_one_may_not_ask(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "docker.sock"))
+        listener.listen()
+        (tmp_path / "docker.sock").chmod(0)
+        # In a user namespace, so that root may not do what its owner may not.
+        done = doctor_under(["unshare", "--user"], "--json", engine=f"unix://{tmp_path}/docker.sock")
+    found = states(done)
+    assert found[ENGINE]["detail"].endswith("docker.sock: Permission denied")
+    assert "usermod -aG docker" in found[ENGINE]["advice"]
+
+
+def test_an_engine_that_is_elsewhere() -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    address = f"tcp://127.0.0.1:{listener.getsockname()[1]}"
+    with engine(listener, b"HTTP/1.0 200 OK\r\n\r\nOK"):
+        found = states(doctor_under([], "--json", engine=address))
+    assert (found[ENGINE]["detail"], found[ENGINE]["advice"]) == (
+        f"{address} is not this machine's own",
+        "unset DOCKER_HOST",
+    )
+
+
+@pytest.mark.docker
+def test_here_is_an_engine() -> None:
+    found = states(doctor_under([], "--json"))
+    assert found[ENGINE]["state"] == "ok"
+    assert re.match(r"\d+\.\d+", found[ENGINE]["detail"])
+    assert found[IMAGE]["state"] in ("ok", "absent")
+
+
+def test_without_a_browser() -> None:
+    found = states(doctor_under(without_program("chromium"), "--json"))["Chromium and its driver (tests of the page)"]
+    assert (found["state"], found["detail"]) == ("absent", "There is no /usr/bin/chromium.")
+    assert found["advice"] == "sudo apt-get install -y chromium chromium-driver"
 
 
 def test_who_does_esp() -> None:
