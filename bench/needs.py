@@ -1,9 +1,9 @@
 """Leaves scenarios and tests out that need something which this machine does not have, and says so.
 
 A pytest plugin. What needs a VPN tunnel has the tag `@vpn`, a test the marker of that name; a test that needs a Docker
-engine has the marker `docker`, one that needs Docker Compose `compose` too, one that needs a browser `browser`. Nothing is left out where the environment has CI
-set, nor what is in a file that was named, nor when nothing else is to be run: then it fails, as the bench's fault, with
-the same sentence.
+engine has the marker `docker`, one that needs Docker Compose `compose` too, one that needs a browser `browser`. Nothing
+is left out where the environment has CI set, nor what is in a file that was named, nor when nothing else is to be run:
+then it fails, as the bench's fault, with the same sentence.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import shutil
 from collections.abc import Sequence
@@ -12,6 +14,7 @@ import pytest
 
 from bench.evidence import ROOT, artifacts_folder, new_run_folder
 from bench.progress import ProgressDisplay
+from network.docker.ping import EngineSilent, ping
 from network.fabric import FabricError
 
 BAD_INPUT = 2
@@ -88,6 +91,10 @@ def _prepare_image() -> None:
 
 def run_tests(extra: Sequence[str]) -> int:
     """Runs every test, features included, and returns the exit code."""
+    # Where no engine answers, the tests of containers are left out.
+    with contextlib.suppress(EngineSilent):
+        ping(os.environ)
+        _prepare_image()
     return _run([str(ROOT / "features"), str(ROOT / "tests"), *_PARALLEL], extra)
 
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from network.docker.composing import NoCompose, compose_command
 from network.docker.ping import EngineSilent, ping
 
 BuildAndStop = tuple[float, float]
@@ -53,7 +54,10 @@ def compose(rounds: int, image: str) -> list[BuildAndStop]:
         ping(os.environ)
     except EngineSilent as why:
         raise NotHere(f"the Docker engine does not answer: {why}") from why
-    command = _compose_command()
+    try:
+        command = compose_command()
+    except NoCompose as why:
+        raise NotHere(str(why)) from why
     if _succeeds(["docker", "image", "inspect", image]) is False:
         raise NotHere(f"the engine has no image {image}: pull it, or name another one that has sleep with --image")
     with tempfile.TemporaryDirectory(prefix="oxobench-compose-") as folder:
@@ -68,13 +72,6 @@ def compose(rounds: int, image: str) -> list[BuildAndStop]:
             ]
         finally:
             _succeeds(down)
-
-
-def _compose_command() -> list[str]:
-    for command in (["docker", "compose"], ["docker-compose"]):
-        if shutil.which(command[0]) is not None and _succeeds([*command, "version"]):
-            return command
-    raise NotHere("neither docker compose nor docker-compose is installed")
 
 
 def _seconds(work: Callable[[], object]) -> float:

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import itertools
 import json
 import os
 import select
@@ -13,7 +15,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -23,6 +25,7 @@ from bench.bench import DEFAULT_DOMAIN, PRELOADED, PROXY_PORT, Bench, BenchOptio
 from bench.pki import Pki
 from benchmarks import peers
 from emulators.oxo.omc import Page
+from network.docker.fabric import DockerFabric
 from network.fabric import Fabric, FabricError, Site
 from network.firewall import Policy
 from network.netns.fabric import NetnsFabric
@@ -88,9 +91,27 @@ class MarkedFabric:
         self._fabric.close()
 
 
-def measure(fabric: Fabric, pki: Pki, evidence: Path) -> Marks:
-    """One fresh bench, from nothing to nothing. Raises FabricError when the PBX does not connect."""
-    before = descendants(os.getpid())
+class Sandbox:
+    """The sandbox of one round: its process 1 ends when every process in it has, and the one that guards it last."""
+
+    def __init__(self) -> None:
+        self._before = descendants(os.getpid())
+        self._guardian = -1
+
+    def find(self) -> int:
+        """Finds the process that guards it, once it is there."""
+        self._guardian = os.pidfd_open((descendants(os.getpid()) - self._before).pop())
+        return self._guardian
+
+    def wait_until_gone(self) -> None:
+        """Waits for that one's end."""
+        select.select([self._guardian], [], [])
+        os.close(self._guardian)
+
+
+def measure(fabric: Fabric, pki: Pki, evidence: Path, sandbox: Sandbox | None = None) -> Marks:
+    """One fresh bench, from nothing to nothing. Where there is a sandbox, its end is waited for; without one everything
+    is gone when the site is closed. Raises FabricError when the PBX does not connect."""
     marks = Marks()
     bench = Bench(MarkedFabric(fabric, marks), evidence, BenchOptions(), pki)
     try:
@@ -119,14 +140,14 @@ def measure(fabric: Fabric, pki: Pki, evidence: Path) -> Marks:
         marks.mark("connected")
         wait_for(lambda: bench.rainbow.pbx(created.pbx_id).retrievals >= 1, "the devices", evidence)
         marks.mark("devices")
-        guardian = marks.pause(lambda: os.pidfd_open((descendants(os.getpid()) - before).pop()))
+        if sandbox is not None:
+            marks.pause(sandbox.find)
     finally:
         bench.close()
     marks.mark("close")
-    # The sandbox's process 1 ends when every process of the sandbox has, and the process that guards it when that has.
-    select.select([guardian], [], [])
+    if sandbox is not None:
+        sandbox.wait_until_gone()
     marks.mark("gone")
-    os.close(guardian)
     return marks
 
 
@@ -150,32 +171,66 @@ def descendants(pid: int) -> set[int]:
     return {child for child, parent in parents.items() if parents.get(parent) == pid}
 
 
-def run_rounds(rounds: int) -> tuple[float, list[Marks]]:
-    """The seconds that the parent of the sandboxes took to warm up, and what each round took."""
+def make_pki() -> Pki:
+    """The authorities, with their keys made: a run does that once."""
     pki = Pki()
-    # A run makes its keys once.
     for authority in (pki.ale, pki.proxy, pki.stranger):
         authority.cert_pem.bytes()
-    with tempfile.TemporaryDirectory(prefix="oxobench-startup-") as folder:
+    return pki
+
+
+def run_rounds(pki: Pki, rounds: int) -> tuple[float, list[Marks]]:
+    """The seconds that the parent of the sandboxes took to warm up, and what each round took."""
+    with evidence_folders() as folders:
         begun = time.perf_counter()
         fabric = NetnsFabric(PRELOADED)
         warm_up = time.perf_counter() - begun
         try:
-            results = []
-            for number in range(rounds):
-                evidence = Path(folder) / str(number)
-                evidence.mkdir(mode=0o700)
-                results.append(measure(fabric, pki, evidence))
+            return warm_up, [measure(fabric, pki, next(folders), Sandbox()) for _ in range(rounds)]
         finally:
             fabric.close()
-    return warm_up, results
 
 
-def run_peers(rounds: int, image: str) -> tuple[dict[str, list[peers.BuildAndStop]], dict[str, str]]:
+def run_docker(pki: Pki, rounds: int, keep: bool) -> list[peers.BuildAndStop]:
+    """The same bench in containers: in new ones each round, or with `keep` in those of a round before.
+
+    Raises NotHere.
+    """
+    try:
+        fabric = DockerFabric(keep)
+    except FabricError as error:
+        raise peers.NotHere(str(error).rstrip(".")) from error
+    with evidence_folders() as folders:
+        try:
+            if keep:
+                measure(fabric, pki, next(folders))
+            marks = [measure(fabric, pki, next(folders)) for _ in range(rounds)]
+        finally:
+            fabric.close()
+    return [(mark.build, mark.tear_down) for mark in marks]
+
+
+@contextlib.contextmanager
+def evidence_folders() -> Iterator[Iterator[Path]]:
+    """A new folder for each round, which is gone in the end."""
+    with tempfile.TemporaryDirectory(prefix="oxobench-startup-") as parent:
+
+        def folders() -> Iterator[Path]:
+            for number in itertools.count():
+                folder = Path(parent) / str(number)
+                folder.mkdir(mode=0o700)
+                yield folder
+
+        yield folders()
+
+
+def run_peers(pki: Pki, rounds: int, image: str) -> tuple[dict[str, list[peers.BuildAndStop]], dict[str, str]]:
     """What each peer took; and for those that can't be measured here, why."""
     measured: dict[str, list[peers.BuildAndStop]] = {}
     why_not: dict[str, str] = {}
     runs: dict[str, Callable[[], list[peers.BuildAndStop]]] = {
+        "in new containers": lambda: run_docker(pki, rounds, keep=False),
+        "in kept containers": lambda: run_docker(pki, rounds, keep=True),
         "empty Mininet": lambda: peers.mininet(rounds),
         "empty compose project": lambda: peers.compose(rounds, image),
     }
@@ -267,11 +322,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.rounds < 1:
         parser.error("--rounds must be at least 1")
     try:
-        warm_up, marks = run_rounds(options.rounds)
+        pki = make_pki()
+        warm_up, marks = run_rounds(pki, options.rounds)
+        measured, why_not = run_peers(pki, options.rounds, options.image)
     except FabricError as error:
         print(f"startup.py: {error}", file=sys.stderr)
         return 2
-    measured, why_not = run_peers(options.rounds, options.image)
     results = Results(
         options.rounds,
         warm_up,

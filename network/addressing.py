@@ -18,9 +18,11 @@ _AT_ONCE = {"quickack": 1}
 
 
 def index_of(netlink: IPRoute, name: str) -> int:
-    """The number of the interface called `name`."""
-    index: int = netlink.link_lookup(ifname=name)[0]
-    return index
+    """The number of the interface called `name`. Raises LookupError when there is none."""
+    found: list[int] = netlink.link_lookup(ifname=name)
+    if not found:
+        raise LookupError(f"there is no interface {name!r}")
+    return found[0]
 
 
 def configure_link(inside: IPRoute, index: int, address: IPv4Interface) -> None:

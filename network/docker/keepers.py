@@ -89,13 +89,19 @@ class Keepers:
 
     def restore(self) -> list[str]:
         """Has every container be as it was when it was new, all at the same time. Returns what could not be."""
-        try:
-            asked = [(name, remote, remote.send("restore")) for name, remote in self._remotes.items()]
-            return [
-                f"{name}: {left}" for name, remote, number in asked for left in remote.receive(number, _RESTORED_WITHIN)
-            ]
-        except NodeError as error:
-            return [str(error)]
+        asked, left = [], []
+        for name, remote in self._remotes.items():
+            try:
+                asked.append((name, remote, remote.send("restore")))
+            except NodeError as error:
+                left.append(str(error))
+        # A keeper takes one request at a time: so each answer is waited for, whatever became of the others.
+        for name, remote, number in asked:
+            try:
+                left += [f"{name}: {line}" for line in remote.receive(number, _RESTORED_WITHIN)]
+            except NodeError as error:
+                left.append(str(error))
+        return left
 
     def close(self) -> None:
         """Closes the connections. An owner that does not stay ends with that, and all containers with it."""

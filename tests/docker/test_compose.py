@@ -113,9 +113,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     assert project.left() == []
 
 
-@pytest.fixture(autouse=True)
-def healed(project: Project) -> Iterator[None]:
-    """Tests share the bench, and leave it as they found it."""
+@pytest.fixture
+def restored(project: Project) -> Iterator[None]:
+    """Tests share the bench, and leave it as they found it, also when they fail."""
     yield
     project.compose("up", "--detach")
     project.oxobench("up")
@@ -158,6 +158,7 @@ def test_the_page_and_mitmweb_are_on_loopback_for_whoever_has_the_token(project:
     assert code_of(elsewhere) == 421
 
 
+@pytest.mark.usefixtures("restored")
 def test_a_firewall_that_blocks(project: Project) -> None:
     project.oxobench("firewall", "blocking", "--cut")
     project.oxobench("time", "advance", "16min")
@@ -168,6 +169,7 @@ def test_a_firewall_that_blocks(project: Project) -> None:
     assert project.status()["link"]["state"] == "connected"
 
 
+@pytest.mark.usefixtures("restored")
 def test_what_is_a_file_is_one_on_the_machine(project: Project, tmp_path: Path) -> None:
     (tmp_path / "mine.nft").write_text("ip saddr $oxo tcp dport 444 accept\n")
     project.oxobench("firewall", str(tmp_path / "mine.nft"))
@@ -207,6 +209,7 @@ def test_every_node_has_a_shell_and_the_addresses_of_the_plan(project: Project, 
     assert f"nameserver {DEFAULT_PLAN.dns_server}" in ran.stdout
 
 
+@pytest.mark.usefixtures("restored")
 @pytest.mark.parametrize("role", [Role.OXO, Role.PROXY, Role.FIREWALL, Role.PCG])
 def test_a_container_that_was_killed_is_named_and_comes_back_by_compose_and_up(project: Project, role: Role) -> None:
     project.kill(role.value)
@@ -220,6 +223,7 @@ def test_a_container_that_was_killed_is_named_and_comes_back_by_compose_and_up(p
     assert project.status()["link"]["state"] == "connected"
 
 
+@pytest.mark.usefixtures("restored")
 def test_a_bench_that_was_killed_is_followed_by_another_in_the_same_containers(project: Project) -> None:
     project.kill("bench")
     project.oxobench("status", code=2)

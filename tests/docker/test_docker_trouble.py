@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import subprocess
 import sys
 import time
+import warnings
 import xml.etree.ElementTree as ET
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,8 +30,8 @@ pytestmark = pytest.mark.docker
 ROOT = Path(__file__).parents[2]
 PCG = str(DEFAULT_PLAN.address(Role.PCG))
 GONE_WITHIN = 20.0
-SDK_LEAKS = pytest.mark.filterwarnings("ignore:.*unclosed <socket")
-"""The SDK forgets to close the socket that it could not connect to the engine."""
+SDK_LEAKS = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+"""The SDK forgets to close a socket that it could not connect to the engine."""
 
 
 def bench(*arguments: str, engine: str = "", under: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
@@ -43,6 +46,15 @@ def bench(*arguments: str, engine: str = "", under: tuple[str, ...] = ()) -> sub
         timeout=100,
         check=False,
     )
+
+
+@pytest.fixture
+def sockets_of_the_sdk() -> Iterator[None]:
+    """Has those that the SDK forgot closed before the next test."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 def test_no_engine_is_one_sentence(tmp_path: Path) -> None:
@@ -71,6 +83,7 @@ def test_an_engine_that_one_may_not_ask_is_one_sentence(tmp_path: Path) -> None:
 
 
 @SDK_LEAKS
+@pytest.mark.usefixtures("sockets_of_the_sdk")
 def test_an_engine_that_stops(evidence: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folders = [evidence / name for name in ("stops-1", "stops-2", "stops-3")]
     for folder in folders:
@@ -104,6 +117,7 @@ def test_an_engine_that_stops(evidence: Path, tmp_path: Path, monkeypatch: pytes
 
 
 @SDK_LEAKS
+@pytest.mark.usefixtures("sockets_of_the_sdk")
 def test_an_engine_that_stops_while_a_site_is_made(
     evidence: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from bench.manual.manual import ManualBench
 from bench.manual.snapshot import LinkState, NodeState, Snapshot
 from bench.manual.upstart import Wish
 from bench.manual.verbs import call
-from network.fabric import Fabric
+from network.fabric import Fabric, FabricError
 from network.plan import Role
 from node.control import Refusal
 
@@ -23,12 +24,12 @@ from node.control import Refusal
 class Rig:
     """A manual bench and what it shows."""
 
-    def __init__(self, fabric: Fabric, evidence: Path, wish: Wish) -> None:
-        self.installation = Installation(fabric, evidence, BenchOptions(), wish)
+    def __init__(self, fabric: Fabric, evidence: Path, wish: Wish, made_of: str = "netns") -> None:
+        self.installation = Installation(fabric, evidence, BenchOptions(), wish, made_of)
         self.looks = 0
         self.busy: list[str | None] = []
         self.manual = ManualBench(self.installation, self.busy.append, self._looked)
-        self._look = Look(self.installation, "netns")
+        self._look = Look(self.installation, made_of)
 
     def _looked(self) -> None:
         self.looks += 1
@@ -52,15 +53,44 @@ def rig(fabric: Fabric, tmp_path: Path) -> Iterator[Rig]:
     rig.installation.close()
 
 
-def test_a_site_comes_up_connected_through_its_proxy(rig: Rig) -> None:
-    shown = rig.after(1)
+@pytest.fixture(scope="module")
+def containers() -> Iterator[Fabric]:
+    """The docker fabric, for what is to be tried there too."""
+    from network.docker.fabric import DockerFabric
+
+    fabric = DockerFabric()
+    yield fabric
+    fabric.close()
+
+
+@pytest.fixture(scope="module")
+def kept_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The containers are used again for evidence in the same folder only."""
+    return tmp_path_factory.mktemp("containers")
+
+
+@pytest.fixture(params=["netns", pytest.param("docker", marks=pytest.mark.docker)])
+def either(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rig]:
+    """The same as `rig` on each fabric."""
+    if request.param == "docker":
+        evidence: Path = request.getfixturevalue("kept_folder") / tmp_path.name
+        evidence.mkdir()
+        rig = Rig(request.getfixturevalue("containers"), evidence, Wish(users=3), request.param)
+    else:
+        rig = Rig(request.getfixturevalue("fabric"), tmp_path, Wish(users=3))
+    yield rig
+    rig.installation.close()
+
+
+def test_a_site_comes_up_connected_through_its_proxy(either: Rig) -> None:
+    shown = either.after(1)
     assert shown.link.state is LinkState.CONNECTED
     assert shown.link.via == "proxy"
     assert shown.link.shown == "Connected with final password"
     assert shown.cloud.connected
     assert len(shown.rainbow.devices) == 3
     assert shown.rainbow.retrievals == 1
-    assert set(rig.states().values()) == {NodeState.UP}
+    assert set(either.states().values()) == {NodeState.UP}
 
 
 def test_without_a_proxy_the_pbx_goes_out_directly(fabric: Fabric, tmp_path: Path) -> None:
@@ -83,13 +113,13 @@ def test_a_proxy_that_asks_for_an_account_comes_up_with_one_that_the_pbx_has(fab
         rig.installation.close()
 
 
-def test_a_firewall_that_blocks_is_seen_at_the_pcg_and_so_is_one_that_opens(rig: Rig) -> None:
-    rig.after(1)
-    rig.manual.firewall("deny-all", cut=True)
-    shown = rig.after(700)
+def test_a_firewall_that_blocks_is_seen_at_the_pcg_and_so_is_one_that_opens(either: Rig) -> None:
+    either.after(1)
+    either.manual.firewall("deny-all", cut=True)
+    shown = either.after(700)
     assert (shown.link.state, shown.firewall.policy) == (LinkState.TRYING, "deny-all")
-    rig.manual.firewall("permissive")
-    assert rig.after(1000).link.state is LinkState.CONNECTED
+    either.manual.firewall("permissive")
+    assert either.after(1000).link.state is LinkState.CONNECTED
 
 
 def test_rainbow_is_switched_by_omc_and_by_mmc(rig: Rig) -> None:
@@ -114,14 +144,14 @@ def test_a_session_at_the_phone_lasts(rig: Rig) -> None:
     assert left.closed
 
 
-def test_a_vpn_connection_is_opened_and_closed(rig: Rig) -> None:
-    rig.after(1)
-    rig.manual.cloud_open("anna")
-    tunnel = rig.after(5).cloud.tunnel
+def test_a_vpn_connection_is_opened_and_closed(either: Rig) -> None:
+    either.after(1)
+    either.manual.cloud_open("anna")
+    tunnel = either.after(5).cloud.tunnel
     assert tunnel is not None
     assert tunnel.users == ["anna"]
-    rig.manual.cloud_close()
-    assert rig.after(5).cloud.tunnel is None
+    either.manual.cloud_close()
+    assert either.after(5).cloud.tunnel is None
 
 
 def test_after_a_reset_in_rainbow_the_new_code_leads_to_a_link(rig: Rig) -> None:
@@ -141,16 +171,52 @@ def test_sets_come_and_go(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize("role", list(Role))
-def test_a_node_that_dies_is_named_and_heals_while_the_others_go_on(rig: Rig, role: Role) -> None:
-    rig.after(1)
-    rig.installation.bench.site.kill(role)
-    states = rig.states()
+def test_a_node_that_dies_is_named_and_heals_while_the_others_go_on(either: Rig, role: Role) -> None:
+    either.after(1)
+    either.installation.bench.site.kill(role)
+    states = either.states()
     assert states.pop(role.value) is NodeState.DEAD
     assert set(states.values()) == {NodeState.UP}
-    assert len(rig.manual.heal()) == 1
-    assert set(rig.states().values()) == {NodeState.UP}
-    assert rig.after(2000).link.state is LinkState.CONNECTED
-    assert rig.manual.heal() == []
+    assert len(either.manual.heal()) == 1
+    assert set(either.states().values()) == {NodeState.UP}
+    assert either.after(2000).link.state is LinkState.CONNECTED
+    assert either.manual.heal() == []
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("role", [Role.OXO, Role.FIREWALL, Role.PCG])
+def test_a_container_that_was_killed_is_made_anew(containers: Fabric, kept_folder: Path, role: Role) -> None:
+    evidence = kept_folder / f"killed-{role.value}"
+    evidence.mkdir()
+    rig = Rig(containers, evidence, Wish(users=3), "docker")
+    try:
+        rig.after(1)
+        container = rig.manual.shell(role.value)[-2]
+        subprocess.run(["docker", "kill", container], check=True, capture_output=True, timeout=30)
+        states = rig.states()
+        assert states.pop(role.value) is NodeState.DEAD
+        assert set(states.values()) == {NodeState.UP}
+        assert rig.manual.heal() == [f"{role.value} was started again."]
+        assert set(rig.states().values()) == {NodeState.UP}
+        shown = rig.after(2000)
+        assert (shown.link.state, len(shown.rainbow.devices)) == (LinkState.CONNECTED, 3)
+        assert shown.cloud.connected
+    finally:
+        rig.installation.close()
+
+
+@pytest.mark.docker
+def test_a_site_whose_owner_was_killed_is_lost(containers: Fabric, kept_folder: Path) -> None:
+    evidence = kept_folder / "owner"
+    evidence.mkdir()
+    rig = Rig(containers, evidence, Wish(users=0), "docker")
+    try:
+        owner = rig.manual.shell("oxo")[-2].removesuffix("oxo") + "owner"
+        subprocess.run(["docker", "kill", owner], check=True, capture_output=True, timeout=30)
+        with pytest.raises(FabricError, match="owner"):
+            rig.manual.heal()
+    finally:
+        rig.installation.close()
 
 
 def test_the_flows_of_a_proxy_that_died_are_kept(rig: Rig) -> None:
