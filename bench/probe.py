@@ -135,7 +135,6 @@ def _filter() -> None:
 
 
 def _conntrack() -> None:
-    Path("/proc/sys/net/netfilter/nf_conntrack_tcp_loose").write_text("0", encoding="ascii")
     with NFCTSocket() as conntrack:
         conntrack.flush()
 

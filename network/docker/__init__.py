@@ -1,4 +1,4 @@
-"""Sites from Docker containers: a container a node, two bridge networks, and one container that owns the others.
+"""Sites from Docker containers: a container a node, and one that owns the others and is their switch.
 
 docs/architecture.md ("Sites from containers") says how they hang together.
 """

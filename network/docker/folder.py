@@ -23,7 +23,7 @@ class ControlFolder:
     def __init__(self) -> None:
         self.path = Path(tempfile.mkdtemp(prefix=_PREFIX))
         self.token = self.path.name.removeprefix(_PREFIX).lower()
-        """What the names of the site's containers and networks have in them."""
+        """What the names of the site's containers have in them."""
         # The lock appears with its holder: whoever sees one that nobody holds knows that the bench is dead.
         new = self.path / f"{_LOCK}.new"
         self._lock = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
