@@ -154,6 +154,11 @@ class Installation:
         flash_lost = False
         for role, restore in revivals.items():
             if self.started(role) and self.trouble(role) and not (role is Role.OXO and self.switched_off):
+                if self.switched_off and role in (Role.PCG, Role.CCI):
+                    done.append(
+                        f"{role.value} waits for the PBX, which must enter a new code: switch the PBX on first."
+                    )
+                    continue
                 try:
                     anew = self.bench.site.repair(role)
                 except NodeLost as lost:

@@ -27,6 +27,7 @@ from network.dns import Behaviour
 from network.firewall import Policy
 from network.plan import Role
 from node.control import Refusal
+from node.remote import NodeGone
 
 MMC_TOGGLE = ("System", "Rainbow", "Choice")
 """The keys that switch Rainbow (Installation Manual p. 42, 3.5.2.2)."""
@@ -231,6 +232,8 @@ class ManualBench:
         self._busy(f"letting {in_words(seconds)} pass")
         try:
             passage.until(self._looked, seconds)
+        except NodeGone as gone:
+            raise Refusal(f"Time cannot be let pass while a node is dead ({gone}): start it again first.") from gone
         finally:
             self._busy(None)
         return in_words(seconds)

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 from network.docker.doors import OWNER
 from network.docker.keepers import Keepers
 from network.fabric import FabricError, NodeNetwork
-from network.netns.fabric import STOP_ORDER
 from network.plan import Role, SitePlan
+from network.steering import SteeredSite
 from node.program import ProgramSpec
 from node.remote import NodeError, Remote
 
 CAPTURE = "capture"
 
 
-class DockerSite:
+class DockerSite(SteeredSite):
     """See Site. `shell` makes the command for a shell in a node, `renew` gives one a container again that has none any
     more, `released` hears of the end, and what is left then."""
 
@@ -31,16 +30,12 @@ class DockerSite:
         renew: Callable[[Role], None],
         released: Callable[[list[str]], None],
     ) -> None:
-        self.plan = plan
-        self.evidence = evidence
+        spec = ProgramSpec("network.capture:Capture", {"path": str(evidence / "site.pcapng")})
+        super().__init__(plan, evidence, keepers.start(OWNER, CAPTURE, spec, 0.0, evidence))
         self._keepers = keepers
         self._shell = shell
         self._renew = renew
         self._released = released
-        self._nodes: dict[Role, Remote] = {}
-        self._offset = 0.0
-        spec = ProgramSpec("network.capture:Capture", {"path": str(evidence / "site.pcapng")})
-        self._capture = keepers.start(OWNER, CAPTURE, spec, 0.0, evidence)
         try:
             self._capture.wait_until_ready()
             self._hand_over()
@@ -58,9 +53,7 @@ class DockerSite:
 
     def stop(self, role: Role) -> None:
         """See Site."""
-        remote = self._nodes.pop(role, None)
-        if remote is not None:
-            _stop(remote)
+        self._end(role)
         self._keepers.ask(role.value, "kill", name=role.value)
 
     def network(self, role: Role) -> NodeNetwork:
@@ -74,9 +67,7 @@ class DockerSite:
     def kill(self, role: Role) -> None:
         """See Site."""
         self._keepers.ask(role.value, "kill", name=role.value)
-        remote = self._nodes.pop(role, None)
-        if remote is not None:
-            remote.close()
+        self._forget(role)
 
     def repair(self, role: Role) -> bool:
         """See Site."""
@@ -92,39 +83,6 @@ class DockerSite:
         quiet = self._keepers.ask(OWNER, "settle", seconds=within, evidence=str(self.evidence), within=within + 10)
         return bool(quiet)
 
-    @property
-    def offset(self) -> float:
-        """See Site."""
-        return self._offset
-
-    def next_timer(self) -> float | None:
-        """See Site."""
-        asked = [(remote, remote.send("clock_next")) for remote in self._nodes.values()]
-        due = [when for remote, number in asked if (when := remote.receive(number)) is not None]
-        return min(due) - time.monotonic() if due else None
-
-    def jump(self, offset: float) -> None:
-        """See Site."""
-        self._offset = max(self._offset, offset)
-        asked = [(remote, remote.send("clock_jump", offset=self._offset)) for remote in self._nodes.values()]
-        for remote, number in asked:
-            remote.receive(number)
-
-    def capture(self) -> Path:
-        """See Site."""
-        lost = self._capture.ask("flush")
-        if lost:
-            raise FabricError(f"The capture lost {lost} frames, so nothing can be proven from it.")
-        return self.evidence / "site.pcapng"
-
-    def wait_for_frame(self, within: float) -> None:
-        """See Site."""
-        self._capture.ask("wait_for_frame", seconds=within, within=within + 10)
-
-    def inject(self, port: str, frame: bytes) -> None:
-        """See Site."""
-        self._capture.ask("inject", port=port, frame=frame.hex())
-
     def pids(self) -> dict[str, int]:
         """The nodes' process numbers inside the site's containers, by name."""
         names = [OWNER, *(node.name for node in self.plan.nodes)]
@@ -132,11 +90,7 @@ class DockerSite:
 
     def close(self) -> None:
         """See Site."""
-        for role in STOP_ORDER:
-            remote = self._nodes.pop(role, None)
-            if remote is not None:
-                _stop(remote)
-        _stop(self._capture)
+        self._end_all()
         left = self._keepers.restore()
         # A site whose containers are gone has nobody left to do it.
         with contextlib.suppress(FabricError):
@@ -145,10 +99,3 @@ class DockerSite:
 
     def _hand_over(self) -> None:
         self._keepers.ask(OWNER, "hand_over", evidence=str(self.evidence))
-
-
-def _stop(remote: Remote) -> None:
-    # A node that is gone already, or does not stop by itself, is ended with the rest.
-    with contextlib.suppress(NodeError):
-        remote.hang_up()
-    remote.close()

@@ -8,7 +8,6 @@ import re
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,13 +15,11 @@ from network.fabric import FabricError, NodeNetwork
 from network.netns import messages
 from network.netns.sandbox import CAPTURE, Build, Built, Failed, Kill, Look, Pids, Request, Settle, Start
 from network.plan import Role, SitePlan
+from network.steering import SteeredSite
 from node.program import ProgramSpec
 from node.remote import NodeError, Remote
 
 _ROOT = Path(__file__).resolve().parents[2]
-
-STOP_ORDER = (Role.OXO, Role.PROXY, Role.PCG, Role.CCI, Role.VPN, Role.DNS, Role.FIREWALL)
-"""Nodes that open connections stop before those that serve them, so that every connection ends in order."""
 
 
 class NetnsFabric:
@@ -81,18 +78,14 @@ class NetnsFabric:
         self._zygote.wait()
 
 
-class NetnsSite:
+class NetnsSite(SteeredSite):
     """One site in its sandbox. See Site."""
 
     def __init__(self, plan: SitePlan, evidence: Path, sock: socket.socket, capture: Remote, owner: int) -> None:
         """`owner` is the number of the sandbox's process 1."""
-        self.plan = plan
-        self.evidence = evidence
+        super().__init__(plan, evidence, capture)
         self._sock = sock
-        self._capture = capture
         self._owner = owner
-        self._nodes: dict[Role, Remote] = {}
-        self._offset = 0.0
 
     def start(self, role: Role, spec: ProgramSpec) -> Remote:
         """See Site."""
@@ -107,9 +100,7 @@ class NetnsSite:
 
     def stop(self, role: Role) -> None:
         """See Site."""
-        remote = self._nodes.pop(role, None)
-        if remote is not None:
-            self._stop(remote)
+        self._end(role)
         self._ask(Kill(role))
 
     def network(self, role: Role) -> NodeNetwork:
@@ -130,9 +121,7 @@ class NetnsSite:
     def kill(self, role: Role) -> None:
         """See Site."""
         self._ask(Kill(role))
-        remote = self._nodes.pop(role, None)
-        if remote is not None:
-            remote.close()
+        self._forget(role)
 
     def repair(self, role: Role) -> bool:
         """See Site. Nobody can take a node's network namespace away, but with the sandbox and all nodes."""
@@ -142,39 +131,6 @@ class NetnsSite:
         """See Site."""
         return bool(self._ask(Settle(within)))
 
-    @property
-    def offset(self) -> float:
-        """See Site."""
-        return self._offset
-
-    def next_timer(self) -> float | None:
-        """See Site."""
-        asked = [(remote, remote.send("clock_next")) for remote in self._nodes.values()]
-        due = [when for remote, number in asked if (when := remote.receive(number)) is not None]
-        return min(due) - time.monotonic() if due else None
-
-    def jump(self, offset: float) -> None:
-        """See Site."""
-        self._offset = max(self._offset, offset)
-        asked = [(remote, remote.send("clock_jump", offset=self._offset)) for remote in self._nodes.values()]
-        for remote, number in asked:
-            remote.receive(number)
-
-    def capture(self) -> Path:
-        """See Site."""
-        lost = self._capture.ask("flush")
-        if lost:
-            raise FabricError(f"The capture lost {lost} frames, so nothing can be proven from it.")
-        return self.evidence / "site.pcapng"
-
-    def wait_for_frame(self, within: float) -> None:
-        """See Site."""
-        self._capture.ask("wait_for_frame", seconds=within, within=within + 10)
-
-    def inject(self, port: str, frame: bytes) -> None:
-        """See Site."""
-        self._capture.ask("inject", port=port, frame=frame.hex())
-
     def pids(self) -> dict[str, int]:
         """The nodes' process numbers inside the sandbox, by name."""
         pids: dict[str, int] = self._ask(Pids())  # type: ignore[assignment]
@@ -182,18 +138,8 @@ class NetnsSite:
 
     def close(self) -> None:
         """See Site."""
-        for role in STOP_ORDER:
-            remote = self._nodes.pop(role, None)
-            if remote is not None:
-                self._stop(remote)
-        self._stop(self._capture)
+        self._end_all()
         self._sock.close()
-
-    def _stop(self, remote: Remote) -> None:
-        # A node that is gone already, or does not stop by itself, is taken away with the sandbox.
-        with contextlib.suppress(NodeError):
-            remote.hang_up()
-        remote.close()
 
     def _ask(self, request: Request, fds: list[int] | None = None) -> object:
         try:

@@ -226,6 +226,16 @@ def test_the_flows_of_a_proxy_that_died_are_kept(rig: Rig) -> None:
     assert (rig.installation.bench.evidence / "proxy-1.flows").exists()
 
 
+def test_a_cloud_service_waits_for_a_pbx_without_power(rig: Rig) -> None:
+    rig.after(1)
+    rig.manual.oxo_power_off()
+    rig.installation.bench.site.kill(Role.PCG)
+    assert "switch the PBX on first" in rig.manual.heal()[0]
+    rig.manual.oxo_restart()
+    assert rig.manual.heal() == ["pcg was started again."]
+    assert rig.after(60).link.state is LinkState.CONNECTED
+
+
 def test_a_pbx_without_power_is_off_and_not_dead(rig: Rig) -> None:
     rig.manual.oxo_power_off()
     shown = rig.now()
