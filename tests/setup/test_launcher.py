@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -115,10 +116,16 @@ def test_a_set_up_that_was_killed_is_begun_again(checkout: Path) -> None:
 
 
 def test_an_interrupted_set_up_says_so(checkout: Path) -> None:
-    interrupted = start(checkout / "oxobench", "doctor")
-    set_up(interrupted)
-    os.killpg(interrupted.pid, signal.SIGINT)
-    code, _, err = finish(interrupted)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(60)
+        package = f"http://127.0.0.1:{silent.getsockname()[1]}/package-1-py3-none-any.whl"
+        (checkout / "requirements.lock").write_text(f"package @ {package} --hash=sha256:{'0' * 64}\n")
+        interrupted = start(checkout / "oxobench", "doctor", NO_PROXY="127.0.0.1", no_proxy="127.0.0.1")
+        set_up(interrupted)
+        # pip waits for an answer that never comes.
+        with silent.accept()[0]:
+            os.killpg(interrupted.pid, signal.SIGINT)
+            code, _, err = finish(interrupted)
     assert code == 130
     assert err == "oxobench: the set-up was interrupted; the next start takes it up again\n"
 
