@@ -120,7 +120,9 @@ def test_an_interrupted_set_up_says_so(checkout: Path) -> None:
         silent.settimeout(60)
         package = f"http://127.0.0.1:{silent.getsockname()[1]}/package-1-py3-none-any.whl"
         (checkout / "requirements.lock").write_text(f"package @ {package} --hash=sha256:{'0' * 64}\n")
-        interrupted = start(checkout / "oxobench", "doctor", NO_PROXY="127.0.0.1", no_proxy="127.0.0.1")
+        # Whoever runs the tests may have SIGINT ignored, as a shell does for what it starts in the background.
+        heeding = ["env", "--default-signal=INT"]
+        interrupted = start(checkout / "oxobench", "doctor", under=heeding, NO_PROXY="127.0.0.1", no_proxy="127.0.0.1")
         set_up(interrupted)
         # pip waits for an answer that never comes.
         with silent.accept()[0]:
