@@ -61,9 +61,13 @@ class Daemon:
             await self._serve_page(stack, desk, sock, token, port)
             running = Running(f"http://127.0.0.1:{port}/?token={token}", mitmweb_url, evidence)
             await self._serve_commands(stack, DeskControl(desk, running, self._over.set))
-            looking = asyncio.create_task(desk.look_on())
+            looking, over = asyncio.create_task(desk.look_on()), asyncio.create_task(self._over.wait())
             up(running)
-            await self._over.wait()
+            await asyncio.wait({looking, over}, return_when=asyncio.FIRST_COMPLETED)
+            if looking.done():
+                # Only a defect ends it: a page that shows nothing new any more would hide that.
+                over.cancel()
+                looking.result()
             looking.cancel()
             await asyncio.wait({looking})
             return desk.gone

@@ -171,8 +171,20 @@ class DeskControl:
         return self._desk.snapshot()
 
     @command
-    def happened(self, after: int) -> tuple[int, Sequence[dict[str, Any]]]:
-        """What happened after an entry of the time line."""
+    async def happened(self, after: int, within: float = 0.0) -> tuple[int, Sequence[dict[str, Any]]]:
+        """What happened after an entry of the time line; waits up to `within` seconds until something has."""
+        woken = asyncio.Event()
+        unsubscribe = self._desk.subscribe(woken.set)
+        try:
+            async with asyncio.timeout(within):
+                while not self._desk.since(after)[1]:
+                    woken.clear()
+                    await woken.wait()
+        except TimeoutError:
+            # Nothing has, which is an answer too.
+            pass
+        finally:
+            unsubscribe()
         return self._desk.since(after)
 
     @command

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime
 import threading
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -46,7 +45,6 @@ class Journal:
         self._entries: deque[Entry] = deque(maxlen=kept)
         self._last = 0
         self._lock = threading.Lock()
-        self._subscribers: list[Callable[[], None]] = []
 
     @property
     def last(self) -> int:
@@ -62,9 +60,6 @@ class Journal:
             for happening in ordered:
                 self._last += 1
                 self._entries.append(Entry(self._last, happening))
-            subscribers = list(self._subscribers)
-        for told in subscribers:
-            told()
 
     def since(self, number: int) -> tuple[int, list[Entry]]:
         """How many entries after `number` are kept no more, and those that are. All, for a number of the future: it is
@@ -74,41 +69,6 @@ class Journal:
             first = self._last - len(self._entries) + 1
             missed = max(0, first - after - 1)
             return missed, list(islice(self._entries, max(0, after + 1 - first), None))
-
-    def subscribe(self, told: Callable[[], None]) -> Callable[[], None]:
-        """Has `told` called, in the thread that tells, whenever there is something new; the result ends that.
-
-        It must be short, must not raise, and may be called once more while it is being ended.
-        """
-        with self._lock:
-            self._subscribers.append(told)
-
-        def unsubscribe() -> None:
-            with self._lock:
-                self._subscribers.remove(told)
-
-        return unsubscribe
-
-    async def follow(self, number: int) -> AsyncGenerator[tuple[int, list[Entry]], None]:
-        """What `since` gives, whenever there is something new. Nothing is queued: who is slow misses entries, and is
-        told how many. End it (`aclose`) before its event loop is closed."""
-        loop = asyncio.get_running_loop()
-        woken = asyncio.Event()
-
-        def wake() -> None:
-            loop.call_soon_threadsafe(woken.set)
-
-        unsubscribe = self.subscribe(wake)
-        try:
-            while True:
-                woken.clear()
-                missed, entries = self.since(number)
-                if entries:
-                    number = entries[-1].id
-                    yield missed, entries
-                await woken.wait()
-        finally:
-            unsubscribe()
 
 
 def bench_says(time: float, text: str, result: Result = Result.INFO) -> Happening:

@@ -104,21 +104,6 @@ class Look:
         self._families = Families.read().supported
         self._policies = [Choice(name, _first_line(name)) for name in policy_names()]
 
-    @property
-    def pbx(self) -> PbxRecord | None:
-        """The PBX as Rainbow had it at the last look."""
-        return self._last.pbx
-
-    @property
-    def account(self) -> AccountRecord | None:
-        """The PBX as the CCI had it at the last look."""
-        return self._last.cloud
-
-    @property
-    def tunnel(self) -> TunnelNow | None:
-        """The VPN tunnel at the last look."""
-        return self._last.tunnel
-
     def now(self, busy: str | None = None) -> Snapshot:
         """How everything stands now. Raises FabricError when the site itself is gone."""
         nodes = [self._node(role) for role in Role]

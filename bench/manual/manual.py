@@ -15,7 +15,6 @@ from bench.cloud import VPN_GATEWAY
 from bench.manual.copying import copy_capture
 from bench.manual.durations import in_words
 from bench.manual.installation import Installation
-from bench.manual.verbs import verb
 from bench.pki import CertificateKind
 from bench.rainbow import Rainbow
 from emulators.faults import FaultKind
@@ -26,7 +25,7 @@ from emulators.oxo.settings import DEFAULT_ADMINISTRATOR_PASSWORD, Field
 from network.dns import Behaviour
 from network.firewall import Policy
 from network.plan import Role
-from node.control import Refusal
+from node.control import Refusal, command
 from node.remote import NodeGone
 
 MMC_TOGGLE = ("System", "Rainbow", "Choice")
@@ -52,7 +51,7 @@ class ManualBench:
         self._busy = busy
         self._look = look
 
-    @verb
+    @command
     def firewall(self, policy: str, cut: bool = False, rules: str | None = None) -> str:
         """Puts a policy into force, by its name or from a file, or with `rules` those; `cut` also cuts what is
         established."""
@@ -60,7 +59,7 @@ class ManualBench:
         self.installation.set_policy(chosen, cut)
         return chosen.name
 
-    @verb
+    @command
     def proxy(
         self,
         mode: str,
@@ -78,24 +77,24 @@ class ManualBench:
         if cut:
             self.installation.bench.nodes[Role.PROXY].ask("cut_all")
 
-    @verb
+    @command
     def proxy_restart(self) -> None:
         """Cuts everything in the web proxy and has it listen again."""
         self.installation.bench.nodes[Role.PROXY].ask("restart")
 
-    @verb
+    @command
     def dns(self, mode: str) -> None:
         """Changes what the DNS server does with every query."""
         if mode not in [behaviour.value for behaviour in Behaviour]:
             raise Refusal(f"There is no DNS mode {mode!r}: choose one of {', '.join(one.value for one in Behaviour)}.")
         self.installation.set_names(mode)
 
-    @verb
+    @command
     def oxo_enable(self, way: str = "omc") -> None:
         """Enables Rainbow by OMC or by MMC."""
         self._switch(way, True)
 
-    @verb
+    @command
     def oxo_disable(self, way: str = "omc") -> None:
         """Disables Rainbow by OMC or by MMC."""
         self._switch(way, False)
@@ -112,34 +111,34 @@ class ManualBench:
         else:
             oxo.mmc(DEFAULT_ADMINISTRATOR_PASSWORD, MMC_TOGGLE)
 
-    @verb
+    @command
     def oxo_page(self, page: str) -> dict[str, str | bool]:
         """What a page of OMC shows, by its full name or the last part of it."""
         return self.installation.bench.oxo.omc_page(_page(page))
 
-    @verb
+    @command
     def oxo_omc(self, page: str, values: dict[str, Any], button: str = "OK") -> dict[str, str | bool]:
         """Edits fields of a page of OMC and leaves it by OK or Cancel; what the page shows then."""
         oxo = self.installation.bench.oxo
         oxo.omc(_page(page), values, button)
         return oxo.omc_page(_page(page))
 
-    @verb
+    @command
     def mmc_open(self) -> Shown:
         """Begins an administrator session at a phone."""
         return self.installation.bench.oxo.mmc_open()
 
-    @verb
+    @command
     def mmc_type(self, text: str) -> Shown:
         """Types text at the phone."""
         return self.installation.bench.oxo.mmc_type(text)
 
-    @verb
+    @command
     def mmc_press(self, key: str) -> Shown:
         """Presses a key at the phone."""
         return self.installation.bench.oxo.mmc_press(key)
 
-    @verb
+    @command
     def oxo_restart(self, kind: str = "warm") -> None:
         """Restarts the PBX: warm, cold, or by a power cut, after which the power comes back at once."""
         if kind == "cold":
@@ -151,43 +150,43 @@ class ManualBench:
         else:
             raise Refusal(f"A PBX is restarted warm, cold or by power, not {kind!r}.")
 
-    @verb
+    @command
     def oxo_power_off(self) -> None:
         """Takes the PBX's power away; a restart brings it back."""
         self.installation.cut_power()
 
-    @verb
+    @command
     def oxo_sets(self) -> list[PhoneSet]:
         """The sets of the PBX that Rainbow should come to know."""
         return self.installation.bench.oxo.sets()
 
-    @verb
+    @command
     def oxo_add_set(self, number: str, first_name: str, last_name: str, family: str) -> None:
         """Adds a primary set."""
         self.installation.bench.oxo.add_set(PhoneSet(f"{number}-primary", number, first_name, last_name, family))
 
-    @verb
+    @command
     def oxo_remove_set(self, id: str) -> None:
         """Removes a set."""
         self.installation.bench.oxo.remove_set(id)
 
-    @verb
+    @command
     def rainbow_devices(self) -> list[dict[str, Any]]:
         """The devices as Rainbow has them."""
         return [vars(device) for device in self._rainbow.pbx(self.installation.pbx_id).devices]
 
-    @verb
+    @command
     def rainbow_retrieve(self) -> None:
         """Has Rainbow retrieve the devices again."""
         self._rainbow.retrieve(self.installation.pbx_id)
 
-    @verb
+    @command
     def rainbow_reset(self) -> str:
         """Resets the PBX in Rainbow; its new activation code, which is to be entered in OMC."""
         self._rainbow.reset(self.installation.pbx_id)
         return self._rainbow.activation_code(self.installation.pbx_id)
 
-    @verb
+    @command
     def rainbow_fault(self, kind: str | None = None, value: int | None = None) -> None:
         """Makes something wrong with the PCG, or without `kind` nothing."""
         if kind is None:
@@ -197,7 +196,7 @@ class ManualBench:
         else:
             raise Refusal(f"The PCG has no fault {kind!r}: choose one of {', '.join(FaultKind)}.")
 
-    @verb
+    @command
     def rainbow_certificate(self, kind: str) -> None:
         """Changes the certificate that the PCG shows to new connections."""
         kinds = [one.value for one in CertificateKind]
@@ -205,12 +204,12 @@ class ManualBench:
             raise Refusal(f"There is no certificate {kind!r}: choose one of {', '.join(kinds)}.")
         self.installation.set_certificate(CertificateKind(kind))
 
-    @verb
+    @command
     def rainbow_drop(self, code: int = 1001) -> None:
         """Closes the PBX's WebSocket with a close code."""
         self._rainbow.drop(self.installation.pbx_id, code)
 
-    @verb
+    @command
     def cloud_open(self, user: str = "technician") -> int:
         """An application asks for a VPN connection; the request's number."""
         if self.installation.no_tunnel:
@@ -218,12 +217,12 @@ class ManualBench:
         bench = self.installation.bench
         return bench.cci.open(self.installation.account, user, VPN_GATEWAY, bench.vpn_password)
 
-    @verb
+    @command
     def cloud_close(self) -> int:
         """An application asks for the VPN to be closed; the request's number."""
         return self.installation.bench.cci.close(self.installation.account)
 
-    @verb
+    @command
     def time_advance(self, seconds: float) -> str:
         """Lets that much of the device's time pass, with everything that falls due in it; its time then."""
         if not 0 <= seconds <= LONGEST_ADVANCE:
@@ -242,12 +241,12 @@ class ManualBench:
         self._look()
         return False
 
-    @verb
+    @command
     def heal(self) -> list[str]:
         """Starts the nodes again that have died; what was done."""
         return self.installation.heal()
 
-    @verb
+    @command
     def capture_save(self, path: str | None = None) -> str:
         """Brings the capture up to date, and copies it if a path is given; where it is."""
         capture = self.installation.bench.site.capture()
@@ -255,7 +254,7 @@ class ManualBench:
             return str(capture)
         return str(copy_capture(capture, Path(path)))
 
-    @verb
+    @command
     def shell(self, node: str) -> list[str]:
         """The command that opens a shell in a node."""
         if node not in [role.value for role in Role]:

@@ -14,6 +14,8 @@ from bench.evidence import artifacts_folder
 from bench.manual.upstart import Running
 from node.remote import NodeGone, NodeSilent, Remote
 
+_ENDED = "The manual bench ended meanwhile: start it again with `./oxobench up`."
+
 
 class NotRunning(ValueError):
     """No manual bench runs in this checkout; the text says how to start one."""
@@ -93,9 +95,19 @@ class Place:
         told = self._ask("where")
         return Running(told["page"], told["mitmweb"], self._here(told["evidence"]))
 
-    def happened(self, after: int) -> tuple[int, list[dict[str, Any]]]:
-        """What happened after an entry of the time line, and how many entries are missing. Raises NotRunning."""
-        missed, entries = self._ask("happened", after=after)
+    def happened(self, after: int, within: float = 0.0) -> tuple[int, list[dict[str, Any]]]:
+        """How many entries of the time line after `after` are not kept any more, and those that are.
+
+        Waits up to `within` seconds until there is one. Raises NotRunning.
+        """
+        remote = self.connect()
+        try:
+            # In two steps, since `within` is the bench's own here.
+            missed, entries = remote.receive(remote.send("happened", after=after, within=within), within + 60.0)
+        except NodeGone:
+            raise NotRunning(_ENDED) from None
+        finally:
+            remote.close()
         return missed, entries
 
     def _here(self, evidence: str) -> Path:
@@ -107,7 +119,7 @@ class Place:
         try:
             return remote.ask(method, within=within, **params)
         except NodeGone:
-            raise NotRunning("The manual bench ended meanwhile: start it again with `./oxobench up`.") from None
+            raise NotRunning(_ENDED) from None
         except NodeSilent:
             raise NotRunning(f"The manual bench did not answer within {within:g} s; it may be busy.") from None
         finally:

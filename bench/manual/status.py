@@ -12,8 +12,11 @@ from rich.table import Table
 
 from bench.manual.place import Place
 
-FOLLOW_EVERY = 0.3
-"""Seconds between two questions whether something has happened."""
+LONGEST_WAIT = 60.0
+"""Seconds for which the bench is asked to wait until something happens."""
+
+LOG_EVERY = 0.3
+"""Seconds between two looks at a node's log: a file says nobody that it has grown."""
 
 _MARKS = {"up": "[green]up[/]", "dead": "[red]dead[/]", "off": "[dim]off[/]"}
 
@@ -71,7 +74,7 @@ def show_log(place: Place, node: str | None, follow: bool) -> None:
 def _show_time_line(place: Place, follow: bool) -> None:
     last = 0
     while True:
-        missed, entries = place.happened(last)
+        missed, entries = place.happened(last, LONGEST_WAIT if follow else 0.0)
         if missed and last:
             click.echo(f"({missed} entries are not kept any more)")
         for entry in entries:
@@ -79,7 +82,6 @@ def _show_time_line(place: Place, follow: bool) -> None:
             last = entry["id"]
         if not follow:
             return
-        time.sleep(FOLLOW_EVERY)
 
 
 def _show_node(path: Path, follow: bool) -> None:
@@ -91,4 +93,4 @@ def _show_node(path: Path, follow: bool) -> None:
             click.echo(log.read(), nl=False)
             if not follow:
                 return
-            time.sleep(FOLLOW_EVERY)
+            time.sleep(LOG_EVERY)

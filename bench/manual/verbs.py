@@ -6,27 +6,19 @@ import inspect
 import types
 import typing
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 from node.control import Refusal
 
-F = TypeVar("F")
-
-
-def verb(method: F) -> F:
-    """Marks a method as a verb of the manual bench."""
-    method.__is_verb__ = True  # type: ignore[attr-defined]
-    return method
-
 
 def call(target: object, name: str, parameters: Mapping[str, Any]) -> Any:
-    """Runs the verb `name` of `target` and returns what it returns.
+    """Runs the verb `name` of `target`, a method marked as a command, and returns what it returns.
 
     The parameters are of JSON's types and are held against the method's own annotations. Raises Refusal for an unknown
     verb, for one parameter too many or too few, and for a wrong type; and what the verb raises.
     """
     method = getattr(target, name, None)
-    if not getattr(method, "__is_verb__", False):
+    if not getattr(method, "__is_command__", False):
         raise Refusal(f"The bench has no verb {name!r}.")
     assert callable(method)
     signature = inspect.signature(method)

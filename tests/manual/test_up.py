@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,23 @@ def test_a_firewall_command_changes_the_kernels_rules_and_the_link_follows(up: U
     hand("firewall", "permissive")
     hand("time", "advance", "16min")
     assert hand.status()["link"]["state"] == "connected"
+
+
+def test_the_time_line_is_waited_for(up: UpBench) -> None:
+    def told() -> str:
+        """The first entry about DNS that is told by hand, however many others come before it."""
+        last = 0
+        while True:
+            _, entries = up.happened(last, 30.0)
+            assert entries
+            if found := [entry["text"] for entry in entries if entry["text"].startswith("DNS server")]:
+                return str(found[0])
+            last = entries[-1]["id"]
+
+    with ThreadPoolExecutor(1) as waiting:
+        heard = waiting.submit(told)
+        up.call("dns", mode="servfail")
+        assert heard.result() == "DNS server: servfail"
 
 
 def test_a_policy_of_ones_own_is_a_file(up: UpBench, hand: Hand, tmp_path: Path) -> None:

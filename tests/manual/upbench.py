@@ -71,9 +71,9 @@ class UpBench:
         ran = subprocess.run(shell, input=commands, capture_output=True, text=True, check=True, timeout=20)
         return ran.stdout
 
-    def happened(self, after: int) -> tuple[int, list[dict[str, Any]]]:
-        """What happened after an entry of the time line, and how many entries are missing."""
-        return self._place().happened(after)
+    def happened(self, after: int, within: float = 0.0) -> tuple[int, list[dict[str, Any]]]:
+        """How many entries of the time line after one are missing, and those that are kept; waits for some."""
+        return self._place().happened(after, within)
 
     def memory(self) -> int:
         """How much memory the bench's own process holds, in kB."""
