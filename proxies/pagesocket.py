@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from node.socketpath import short_path
+
 _LOG = logging.getLogger(__name__)
 _SHORTEST_TOKEN = 16
 
@@ -40,19 +42,16 @@ class PageSettings:
         Raises OSError when the folder cannot be had.
         """
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-        # By the folder's descriptor, since the path of a socket may have 107 bytes only.
-        folder = os.open(self.path.parent, os.O_PATH | os.O_DIRECTORY)
         try:
             self.remove()
             os.fchmod(sock.fileno(), 0o600)
-            sock.bind(f"/proc/self/fd/{folder}/{self.path.name}")
+            with short_path(self.path) as path:
+                sock.bind(path)
             self._give_to_owner()
             sock.listen()
         except OSError:
             sock.close()
             raise
-        finally:
-            os.close(folder)
         return sock
 
     def remove(self) -> None:

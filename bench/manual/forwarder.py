@@ -8,6 +8,8 @@ import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from node.socketpath import short_path
+
 CONNECTIONS_LIMIT = 64
 """So many connections are forwarded at once; more are turned away."""
 
@@ -94,12 +96,8 @@ class Forwarder:
             group.create_task(_pump(mitmweb[0], browser[1]))
 
     async def _connect(self) -> Streams:
-        # By the folder's descriptor, since the path of a socket may have 107 bytes only.
-        folder = os.open(self._socket.parent, os.O_PATH | os.O_DIRECTORY)
-        try:
-            return await asyncio.open_unix_connection(f"/proc/self/fd/{folder}/{self._socket.name}", limit=_CHUNK)
-        finally:
-            os.close(folder)
+        with short_path(self._socket) as path:
+            return await asyncio.open_unix_connection(path, limit=_CHUNK)
 
 
 async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 from bench.evidence import artifacts_folder
 from bench.manual.upstart import Running
 from node.remote import NodeGone, NodeSilent, Remote
+from node.socketpath import short_path
 
 _ENDED = "The manual bench ended meanwhile: start it again with `./oxobench up`."
 
@@ -55,8 +56,8 @@ class Place:
         """The control socket, for whoever has the place; it belongs to the owner of the folder, and to nobody else."""
         self._socket.unlink(missing_ok=True)
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        with _inside(self.folder) as folder:
-            sock.bind(f"{folder}/control")
+        with short_path(self._socket) as path:
+            sock.bind(path)
         self._socket.chmod(0o600)
         owner = self.folder.stat()
         if owner.st_uid != os.geteuid():
@@ -73,8 +74,8 @@ class Place:
         """The bench that runs here. Raises NotRunning."""
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            with _inside(self.folder) as folder:
-                sock.connect(f"{folder}/control")
+            with short_path(self._socket) as path:
+                sock.connect(path)
         except OSError:
             sock.close()
             raise NotRunning("No manual bench runs here: start one with `./oxobench up`.") from None
@@ -124,17 +125,3 @@ class Place:
             raise NotRunning(f"The manual bench did not answer within {within:g} s; it may be busy.") from None
         finally:
             remote.close()
-
-
-@contextlib.contextmanager
-def _inside(folder: Path) -> Iterator[str]:
-    """A short path of a folder: that of a socket may have 107 bytes only, and a checkout may lie deep."""
-    try:
-        fd = os.open(folder, os.O_PATH | os.O_DIRECTORY)
-    except OSError:
-        yield str(folder)
-        return
-    try:
-        yield f"/proc/self/fd/{fd}"
-    finally:
-        os.close(fd)

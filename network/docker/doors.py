@@ -9,7 +9,6 @@ Nothing of this is on the network under test; a program's settings, which may ho
 from __future__ import annotations
 
 import json
-import os
 import socket
 import struct
 import time
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from node.control import LINE_LIMIT
+from node.socketpath import short_path
 
 CONTROL = Path("/control")
 """Where the site's control folder stands in its containers."""
@@ -50,7 +50,8 @@ def knock(folder: Path, name: str, wish: dict[str, Any], fds: Sequence[int] = ()
         sock = socket.socket(socket.AF_UNIX)
         try:
             sock.settimeout(WITHIN)
-            _connect(sock, door(folder, name))
+            with short_path(door(folder, name)) as path:
+                sock.connect(path)
             socket.send_fds(sock, [_LENGTH.pack(len(body))], list(fds))
             sock.sendall(body)
             return sock
@@ -59,15 +60,6 @@ def knock(folder: Path, name: str, wish: dict[str, Any], fds: Sequence[int] = ()
             if time.monotonic() >= deadline:
                 raise DoorShut(f"the container {name} does not answer ({error.strerror or error})") from error
             time.sleep(0.01)
-
-
-def _connect(sock: socket.socket, path: Path) -> None:
-    """Connects to a Unix socket by a short path, since a path of more than 107 bytes is none for the kernel."""
-    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        sock.connect(f"/proc/self/fd/{folder}/{path.name}")
-    finally:
-        os.close(folder)
 
 
 def hear(sock: socket.socket) -> tuple[dict[str, Any], list[int]]:
