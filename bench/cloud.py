@@ -11,8 +11,8 @@ from emulators.cci.account import AccountRecord, Acknowledgement, LifeCycle, Out
 from emulators.cci.inner import Connection, ConnectionState
 from emulators.cci.vpngateway import Lease, Tunnel
 from emulators.chronicle import Bookmark, Notes
-from emulators.faults import FaultKind
-from emulators.sessionrecord import SessionRecord
+from emulators.door.faults import FaultKind
+from emulators.door.record import SessionRecord
 from node.remote import Remote
 
 VPN_GATEWAY = "vpn.cloudconnect.example"

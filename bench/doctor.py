@@ -23,8 +23,8 @@ from rich.table import Table
 
 from bench.permission import Refused, Restrictions
 from bench.probe import Trial
-from emulators.charon import find_charon
-from emulators.esp import TUN
+from emulators.ipsec.charon import find_charon
+from emulators.ipsec.esp import TUN
 from network.docker import ping
 from network.fabric import FabricError
 from network.firewall import find_nft

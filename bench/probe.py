@@ -19,7 +19,7 @@ from pathlib import Path
 from pyroute2 import IPRoute, NFCTSocket
 from pyroute2.netlink.exceptions import NetlinkError
 
-from emulators.esp import TUN, kernel_has_esp
+from emulators.ipsec.esp import TUN, kernel_has_esp
 from network.firewall import find_nft
 from network.netns import kernel
 

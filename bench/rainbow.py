@@ -8,10 +8,10 @@ from typing import Any
 
 from bench.notes import read_notes
 from emulators.chronicle import Bookmark, Notes
-from emulators.faults import FaultKind
+from emulators.door.faults import FaultKind
+from emulators.door.record import HISTORY_LIMIT, SessionRecord
 from emulators.pbxagent.devices import Device
 from emulators.rainbow.pbx import CodeKind, LifeCycle, PbxRecord, PortalState
-from emulators.sessionrecord import HISTORY_LIMIT, SessionRecord
 from node.remote import Remote
 
 

@@ -8,8 +8,8 @@ from bench import doctor
 from bench.doctor import State
 from bench.fabrics import AUTO
 from bench.probe import Trial
-from emulators.charon import find_charon
-from emulators.esp import TUN
+from emulators.ipsec.charon import find_charon
+from emulators.ipsec.esp import TUN
 
 TAG = "vpn"
 

@@ -6,7 +6,7 @@ from pytest_bdd import given, parsers, then, when
 
 from bench.bench import Bench
 from emulators.cci.account import AccountRecord, CredentialKind
-from emulators.faults import FaultKind
+from emulators.door.faults import FaultKind
 from emulators.oxo.omc import Page
 from emulators.oxo.settings import DEFAULT_CONNECTION_SERVICE
 from network.plan import Role

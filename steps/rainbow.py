@@ -6,7 +6,7 @@ from pytest_bdd import given, parsers, then, when
 
 from bench.bench import Bench
 from bench.pki import CertificateKind
-from emulators.faults import FaultKind
+from emulators.door.faults import FaultKind
 from emulators.rainbow.pbx import CodeKind, LifeCycle, PbxRecord
 from network.plan import Role
 from steps.story import Story

@@ -8,7 +8,7 @@ from pytest_bdd import given, parsers, then, when
 
 from bench.bench import Bench
 from bench.wire import LINK_PORT
-from emulators.session import Party
+from emulators.session.ending import Party
 from network.firewall import Policy
 from network.forge import forge_resets
 from network.wire.attempts import End, Outcome

@@ -31,7 +31,7 @@ from bench.manual.snapshot import (
 )
 from bench.pki import CertificateKind
 from emulators.cci.account import AccountRecord, Outcome, RequestKind
-from emulators.faults import FaultKind, value_of
+from emulators.door.faults import FaultKind, value_of
 from emulators.oxo.families import Families
 from emulators.oxo.omc import CONNECTION_STATUS, Page
 from emulators.oxo.settings import Field

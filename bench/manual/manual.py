@@ -17,7 +17,7 @@ from bench.manual.durations import in_words
 from bench.manual.installation import Installation
 from bench.pki import CertificateKind
 from bench.rainbow import Rainbow
-from emulators.faults import FaultKind
+from emulators.door.faults import FaultKind
 from emulators.oxo.mmc import Shown
 from emulators.oxo.omc import Page
 from emulators.oxo.phoneset import PhoneSet

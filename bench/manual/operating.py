@@ -13,7 +13,7 @@ from bench.manual.durations import in_words, seconds
 from bench.manual.keeping import Refused
 from bench.manual.place import Place
 from bench.pki import CertificateKind
-from emulators.faults import FaultKind
+from emulators.door.faults import FaultKind
 from emulators.oxo.omc import Page
 from network.dns import Behaviour
 from network.firewall import Policy, PolicyRefused, policy_names

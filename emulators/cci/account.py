@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from emulators.cloudconnect.credentials import Credentials
-from emulators.session import Ending
-from emulators.sessionrecord import SessionRecord, remember
+from emulators.door.record import SessionRecord, remember
+from emulators.session.ending import Ending
 from emulators.xmpp.jid import Jid
 from emulators.xmpp.sasl import Credential
 

@@ -10,7 +10,7 @@ from emulators.cci import service
 from emulators.cci.account import AccountRecord
 from emulators.cci.parameters import ServiceParameters
 from emulators.cloudconnect.requests import OpenRequest, VpnParameters
-from emulators.doornode import DoorNode
+from emulators.door.node import DoorNode
 from node.control import command
 
 DEFAULT_DOMAIN = "connection.cloudconnect.example"

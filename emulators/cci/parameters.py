@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from emulators.doorparameters import DoorParameters
+from emulators.door.parameters import DoorParameters
 
 
 @dataclass(frozen=True)

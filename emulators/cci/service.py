@@ -13,10 +13,11 @@ from emulators.chronicle import About
 from emulators.cloudconnect import failure, requests
 from emulators.cloudconnect.failure import Failure
 from emulators.cloudconnect.requests import Closed, CloseRequest, Opened, OpenRequest
-from emulators.door import Answer, Door
+from emulators.door.door import Answer, Door
+from emulators.door.record import SessionRecord
 from emulators.payload import PayloadRefused, expect
-from emulators.session import Ending, Session, SessionEnded
-from emulators.sessionrecord import SessionRecord
+from emulators.session.ending import Ending, SessionEnded
+from emulators.session.session import Session
 from emulators.xmpp.disco import Identity
 from emulators.xmpp.element import Element
 from emulators.xmpp.sasl import Credential

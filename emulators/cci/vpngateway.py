@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from emulators.charon import Charon, Retransmission
 from emulators.chronicle import About, Chronicle
-from emulators.vici import Message, ViciError
+from emulators.ipsec.charon import Charon, Retransmission
+from emulators.ipsec.vici import Message, ViciError
 from node.clock import ClockLoop
 
 NAME = "cco"

@@ -16,10 +16,10 @@ from pyroute2 import IPRoute
 
 from emulators.cci.inner import Connection, InnerNetwork
 from emulators.cci.vpngateway import Gateway, Lease, Policy, Tunnel
-from emulators.charon import Retransmission
 from emulators.chronicle import Bookmark, Notes
+from emulators.ipsec.charon import Retransmission
+from emulators.ipsec.vici import ViciError
 from emulators.oxo.managementpage import PORT
-from emulators.vici import ViciError
 from node.control import command
 
 T = TypeVar("T")

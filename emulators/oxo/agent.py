@@ -23,7 +23,9 @@ from emulators.oxo.parameters import DelayFrom, LinkParameters
 from emulators.oxo.resolver import Resolver
 from emulators.oxo.settings import Field, Settings, WebProxySettings
 from emulators.oxo.store import SettingsStore
-from emulators.session import Ending, Handler, KeepAlive, LoginRefused, Session, SessionEnded
+from emulators.session.ending import Ending, LoginRefused, SessionEnded
+from emulators.session.requests import Handler
+from emulators.session.session import KeepAlive, Session
 from emulators.xmpp.client import ClientStream
 from emulators.xmpp.disco import Identity
 from emulators.xmpp.stanza import Condition, StanzaError

@@ -21,7 +21,9 @@ from emulators.pbxagent import channels, credentials, devices
 from emulators.pbxagent.channels import Channel, ChannelRequest, Move
 from emulators.pbxagent.devices import Device, DeviceChanges, DevicesPage, DevicesQuery
 from emulators.pbxagent.identity import user_name
-from emulators.session import Ending, Handler, Session, SessionEnded
+from emulators.session.ending import Ending, SessionEnded
+from emulators.session.requests import Handler
+from emulators.session.session import Session
 from emulators.xmpp.client import ClientStream
 from emulators.xmpp.disco import Identity
 from emulators.xmpp.element import Element

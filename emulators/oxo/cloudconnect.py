@@ -26,7 +26,7 @@ from emulators.oxo.history import EventKind, History, HistoryEvent
 from emulators.oxo.parameters import CONNECTION_DEFAULTS, ConnectionParameters
 from emulators.oxo.settings import CloudConnectSettings, Field, Settings
 from emulators.oxo.store import SettingsStore
-from emulators.session import Handler
+from emulators.session.requests import Handler
 from emulators.xmpp.client import ClientStream
 from emulators.xmpp.disco import Identity
 from emulators.xmpp.element import Element

@@ -19,7 +19,7 @@ from websockets.typing import Subprotocol
 from emulators.oxo.failure import Layer, LinkFailure, words
 from emulators.oxo.resolver import Resolver
 from emulators.oxo.settings import WebProxySettings
-from emulators.session import MESSAGE_LIMIT, QUEUE_LIMIT
+from emulators.session.session import MESSAGE_LIMIT, QUEUE_LIMIT
 
 SUBPROTOCOL = Subprotocol("xmpp")
 

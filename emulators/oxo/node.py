@@ -8,14 +8,14 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
-from emulators.charon import Retransmission
 from emulators.oxo.catalogue import Catalogue
 from emulators.oxo.ccctrla import CCCtrlA
 from emulators.oxo.cloudconnect import ConnectionAgent, VpnAgent, WithoutVpn
+from emulators.oxo.delivery import CatalogueSpec, settings_from
 from emulators.oxo.flash import Flash, Power
 from emulators.oxo.history import History, HistoryEvent
 from emulators.oxo.mmc import Key, MmcRefused, MmcSession, Shown
@@ -23,31 +23,16 @@ from emulators.oxo.omc import CONNECTION_STATUS, HISTORY, OmcSession, Page, Read
 from emulators.oxo.parameters import AgentParameters, ConnectionParameters
 from emulators.oxo.phoneset import PhoneSet, Rank
 from emulators.oxo.resolver import Resolver
-from emulators.oxo.settings import (
-    CloudConnectSettings,
-    DnsSettings,
-    LanSettings,
-    RainbowSettings,
-    Settings,
-    WebProxySettings,
-)
+from emulators.oxo.settings import Settings
 from emulators.oxo.store import SettingsStore
 from emulators.oxo.vpnagent import VpnAgent as TunnelVpnAgent
-from emulators.oxo.vpnagent import VpnRules
-from emulators.oxo.vpntunnel import TunnelParameters
+from emulators.oxo.vpnrules import VpnSpec
 from node.control import command
 
 log = logging.getLogger(__name__)
 
 OK = "OK"
 CANCEL = "Cancel"
-_SECTIONS: dict[str, Any] = {
-    "rainbow": RainbowSettings,
-    "cloud_connect": CloudConnectSettings,
-    "web_proxy": WebProxySettings,
-    "dns": DnsSettings,
-    "lan": LanSettings,
-}
 
 
 @dataclass(frozen=True)
@@ -56,38 +41,6 @@ class Display:
 
     status: str
     channels: list[str]
-
-
-@dataclass(frozen=True)
-class CatalogueSpec:
-    """Where the sets of a new PBX come from: a file, or users and secondaries invented from a seed."""
-
-    file: str | None = None
-    users: int = 10
-    secondaries: int = 0
-    seed: int = 0
-
-    def make(self) -> Catalogue:
-        """The catalogue. Raises ValueError: bad file, too many users."""
-        if self.file is not None:
-            return Catalogue.read(Path(self.file))
-        return Catalogue.generate(self.users, self.secondaries, self.seed)
-
-
-@dataclass(frozen=True)
-class VpnSpec:
-    """What the VPN agent needs of its node: a short path of a folder of its own, its log file, and how it behaves."""
-
-    folder: str
-    log: str
-    rules: VpnRules = field(default_factory=VpnRules)
-
-    @classmethod
-    def read(cls, values: Mapping[str, Any]) -> VpnSpec:
-        """Reads it from JSON's types: folder, log, and `dead_peer_delay` and `retransmission` of the tunnel."""
-        repeats = Retransmission(**values.get("retransmission", {}))
-        tunnel = TunnelParameters(dead_peer_delay=values.get("dead_peer_delay", 30.0), retransmission=repeats)
-        return cls(values["folder"], values["log"], VpnRules(tunnel=tunnel))
 
 
 class Oxo:
@@ -121,14 +74,13 @@ class Oxo:
         `ca` is the trusted certification authorities in PEM. `settings` and `catalogue` are for the first start:
         sections of Settings, fields of CatalogueSpec. `parameters` are those of AgentParameters,
         `cloud_connect_parameters` those of ConnectionParameters, `vpn` those of VpnSpec; without it the PBX can make no
-        VPN tunnel. Whether a cold reset keeps Rainbow's settings is not
-        public [?].
+        VPN tunnel. Whether a cold reset keeps Rainbow's settings is not public [?].
         """
         self._power = Power(_die)
         self._flash = self.Memory(Path(folder), self._power)
         self._ca = ca
-        self._first_settings = _settings(settings or {})
-        self._catalogue_spec = _catalogue_spec(catalogue or {})
+        self._first_settings = settings_from(settings or {})
+        self._catalogue_spec = CatalogueSpec.read(catalogue or {})
         self._parameters = AgentParameters.read(parameters or {})
         self._connection_parameters = ConnectionParameters.read(cloud_connect_parameters or {})
         self._vpn = None if vpn is None else VpnSpec.read(vpn)
@@ -335,26 +287,6 @@ def _die() -> NoReturn:
     """The power goes: the process ends in the middle of whatever it does."""
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError("nothing runs after SIGKILL")
-
-
-def _settings(values: Mapping[str, Any]) -> Settings:
-    known = [*_SECTIONS, "administrator_password"]
-    if strange := sorted(values.keys() - set(known)):
-        raise ValueError(f"the PBX has no settings {strange[0]!r}; there are: {', '.join(known)}")
-    read = dict(values)
-    for name in _SECTIONS.keys() & read.keys():
-        try:
-            read[name] = _SECTIONS[name](**read[name])
-        except TypeError as error:
-            raise ValueError(f"the PBX's settings {name!r} hold a field that does not exist") from error
-    return Settings(**read)
-
-
-def _catalogue_spec(values: Mapping[str, Any]) -> CatalogueSpec:
-    try:
-        return CatalogueSpec(**values)
-    except TypeError as error:
-        raise ValueError("the catalogue of a PBX is made from: file, or users, secondaries and seed") from error
 
 
 def _page(name: str) -> Page:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, ClassVar, TypeVar
+from typing import ClassVar
 
+from emulators.parameters import Parameters, Reader, each
 from emulators.pbxagent.channels import Channel
 from emulators.xmpp.sasl import Mechanism
-
-_Parameters = TypeVar("_Parameters", bound="LinkParameters")
 
 
 class DelayFrom(StrEnum):
@@ -22,7 +20,7 @@ class DelayFrom(StrEnum):
 
 
 @dataclass(frozen=True)
-class LinkParameters:
+class LinkParameters(Parameters):
     """What CCCtrlA and Cloud Connect's connection agent have in common. Times are in seconds.
 
     Marks: [M] the manual, [P] public ALE sources, [?] not public, so a default of the bench. Raises ValueError for a
@@ -30,7 +28,11 @@ class LinkParameters:
     """
 
     KIND: ClassVar[str] = "agent parameter"
-    LISTS: ClassVar[Mapping[str, Callable[[Any], object]]] = {"retry_ladder": float, "mechanisms": Mechanism}
+    READERS: ClassVar[Mapping[str, Reader]] = {
+        "retry_ladder": each(float),
+        "delay_from": DelayFrom,
+        "mechanisms": each(Mechanism),
+    }
 
     retry_ladder: tuple[float, ...] = (10, 30, 60, 120, 240, 480, 960)
     """The delays after failures in a row; the last one is repeated for ever [M]; of the connection agent [?]."""
@@ -73,25 +75,12 @@ class LinkParameters:
         if not self.mechanisms:
             raise ValueError(f"{self.KIND} mechanisms: needs at least one SASL mechanism")
 
-    @classmethod
-    def read(cls: type[_Parameters], values: Mapping[str, Any]) -> _Parameters:
-        """Reads parameters from JSON's types; what is not named has its default. Raises ValueError."""
-        known = {field.name for field in dataclasses.fields(cls)}
-        if strange := sorted(values.keys() - known):
-            raise ValueError(f"there is no {cls.KIND} {strange[0]!r}; there are: {', '.join(sorted(known))}")
-        read = dict(values)
-        for name in cls.LISTS.keys() & read.keys():
-            read[name] = tuple(cls.LISTS[name](value) for value in read[name])
-        if "delay_from" in read:
-            read["delay_from"] = DelayFrom(read["delay_from"])
-        return cls(**read)
-
 
 @dataclass(frozen=True)
 class AgentParameters(LinkParameters):
     """The parameters of CCCtrlA."""
 
-    LISTS: ClassVar[Mapping[str, Callable[[Any], object]]] = {**LinkParameters.LISTS, "channels": Channel}
+    READERS: ClassVar[Mapping[str, Reader]] = {**LinkParameters.READERS, "channels": each(Channel)}
 
     channels: tuple[Channel, ...] = (Channel.CONF, Channel.CSTA, Channel.HTTP)
     """The channels that the agent lets the PCG open [P]."""

@@ -16,17 +16,18 @@ import contextlib
 import enum
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from emulators.cloudconnect.failure import Failure, FailureCode
 from emulators.cloudconnect.requests import Opened, OpenRequest, VpnParameters
+from emulators.ipsec.vici import ViciError
 from emulators.oxo.failure import LinkFailure, words
 from emulators.oxo.managementpage import ManagementPage
 from emulators.oxo.vpnlog import VpnLog
-from emulators.oxo.vpntunnel import Gateway, Tunnel, TunnelParameters
-from emulators.vici import ViciError
+from emulators.oxo.vpnrules import VpnRules
+from emulators.oxo.vpntunnel import Gateway, Tunnel
 
 _LOOKS, _PAUSE = 50, 0.002
 """How often it is looked whether the last packets have left, and the seconds between two looks."""
@@ -39,31 +40,6 @@ class VpnState(enum.Enum):
     SETTING_UP = "setting up"
     UP = "up"
     CLOSING = "closing"
-
-
-@dataclass(frozen=True)
-class VpnRules:
-    """What the VPN agent keeps to; seconds of the device's time.
-
-    Users and the limits of inactivity are the Installation Manual's. `poll` is how often the traffic counters are
-    looked at: the tunnel is closed at most that long after the timeout, never before [?].
-    """
-
-    users: int = 10
-    inactivity: float = 20 * 60.0
-    least_inactivity: float = 5 * 60.0
-    most_inactivity: float = 60 * 60.0
-    poll: float = 60.0
-    tunnel: TunnelParameters = field(default_factory=TunnelParameters)
-
-    def __post_init__(self) -> None:
-        if self.users < 1 or self.poll <= 0 or not 0 < self.least_inactivity <= self.most_inactivity:
-            raise ValueError("the VPN agent has at least one user, and times that are more than 0 seconds")
-
-    def inactivity_timeout(self, asked: float | None) -> float:
-        """After how many seconds without traffic the tunnel is closed, when the request asks for `asked`."""
-        wanted = self.inactivity if asked is None else asked
-        return min(max(wanted, self.least_inactivity), self.most_inactivity)
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from emulators.charon import Charon, Retransmission
 from emulators.cloudconnect.failure import Failure, FailureCode
 from emulators.cloudconnect.requests import VpnParameters
-from emulators.esp import TunnelUnavailable
-from emulators.vici import Message, ViciError, ViciRefused
+from emulators.ipsec.charon import Charon, Retransmission
+from emulators.ipsec.esp import TunnelUnavailable
+from emulators.ipsec.vici import Message, ViciError, ViciRefused
 
 NAME = "cco"
 

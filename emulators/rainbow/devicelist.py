@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from emulators.payload import PayloadRefused
 from emulators.pbxagent.devices import Device, DeviceChanges, DevicesPage, DevicesQuery
-from emulators.session import Session
+from emulators.session.session import Session
 from emulators.xmpp.paging import PageRequest
 from emulators.xmpp.stanza import Condition, StanzaError
 

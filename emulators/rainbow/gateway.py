@@ -7,14 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from emulators.chronicle import About
-from emulators.door import Answer, Door
+from emulators.door.door import Answer, Door
+from emulators.door.record import SessionRecord
 from emulators.pbxagent import devices
 from emulators.pbxagent.identity import pbx_id
 from emulators.rainbow.link import Link
 from emulators.rainbow.parameters import DEFAULTS, GatewayParameters
 from emulators.rainbow.pbx import Pbx
-from emulators.session import Ending, Session
-from emulators.sessionrecord import SessionRecord
+from emulators.session.ending import Ending
+from emulators.session.session import Session
 from emulators.xmpp.disco import Identity
 from emulators.xmpp.element import Element
 from emulators.xmpp.sasl import Credential

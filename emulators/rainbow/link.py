@@ -12,7 +12,8 @@ from emulators.pbxagent.devices import DeviceChanges
 from emulators.rainbow.devicelist import RetrievalFailed
 from emulators.rainbow.parameters import GatewayParameters
 from emulators.rainbow.pbx import LifeCycle, Pbx
-from emulators.session import Ending, Session, SessionEnded
+from emulators.session.ending import Ending, SessionEnded
+from emulators.session.session import Session
 from emulators.xmpp.element import Element
 from emulators.xmpp.stanza import IqType, StanzaError
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from emulators.doornode import DoorNode
+from emulators.door.node import DoorNode
+from emulators.door.record import HISTORY_LIMIT
 from emulators.pbxagent.channels import Channel, Move
 from emulators.rainbow.gateway import Gateway
 from emulators.rainbow.link import Link
 from emulators.rainbow.parameters import GatewayParameters
 from emulators.rainbow.pbx import PbxRecord, new_activation_code
-from emulators.session import SessionEnded
-from emulators.sessionrecord import HISTORY_LIMIT
+from emulators.session.ending import SessionEnded
 from node.control import command
 
 

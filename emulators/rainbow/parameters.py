@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from emulators.doorparameters import DoorParameters
+from emulators.door.parameters import DoorParameters
+from emulators.parameters import Reader, each
 from emulators.pbxagent.channels import Channel
 from emulators.pbxagent.devices import PAGE_LIMIT
 
@@ -16,10 +17,10 @@ class GatewayParameters(DoorParameters):
     """The parameters of the PCG. Raises ValueError for what cannot be."""
 
     KIND: ClassVar[str] = "PCG parameter"
-    LISTS: ClassVar[Mapping[str, Callable[[Any], object]]] = {
-        **DoorParameters.LISTS,
-        "monitored": Channel,
-        "optional": Channel,
+    READERS: ClassVar[Mapping[str, Reader]] = {
+        **DoorParameters.READERS,
+        "monitored": each(Channel),
+        "optional": each(Channel),
     }
 
     page_size: int = 100

@@ -7,12 +7,12 @@ import secrets
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from emulators.door.record import HISTORY_LIMIT, SessionRecord, remember
 from emulators.pbxagent.channels import Channel
 from emulators.pbxagent.devices import Device
 from emulators.pbxagent.identity import pbx_id, user_name
 from emulators.rainbow.devicelist import DeviceList
-from emulators.session import Ending
-from emulators.sessionrecord import HISTORY_LIMIT, SessionRecord, remember
+from emulators.session.ending import Ending
 from emulators.xmpp.sasl import Credential
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from emulators.faults import Fault, FaultKind
+from emulators.door.faults import Fault, FaultKind
 from emulators.oxo.catalogue import Catalogue
 from emulators.oxo.ccctrla import CCCtrlA
 from emulators.oxo.flash import Flash
@@ -16,7 +16,8 @@ from emulators.pbxagent.channels import Channel, Move
 from emulators.pbxagent.devices import DevicesPage
 from emulators.rainbow.parameters import GatewayParameters
 from emulators.rainbow.pbx import LifeCycle, PortalState
-from emulators.session import Ending, Session
+from emulators.session.ending import Ending
+from emulators.session.session import Session
 from emulators.xmpp.paging import PageRequest
 from tests.agent.rig import PBX_ID, Site, clock, jump, run, settle, site, until
 

@@ -13,7 +13,7 @@ import dns.message
 import dns.rcode
 import pytest
 
-from emulators.faults import Fault, FaultKind
+from emulators.door.faults import Fault, FaultKind
 from emulators.oxo.failure import LinkFailure
 from emulators.oxo.resolver import Resolver
 from emulators.oxo.settings import DnsSettings, Settings, WebProxySettings

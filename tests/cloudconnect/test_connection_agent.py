@@ -10,13 +10,14 @@ from emulators.cci.account import CredentialKind, LifeCycle, Outcome
 from emulators.cci.parameters import ServiceParameters
 from emulators.cloudconnect.failure import Failure, FailureCode
 from emulators.cloudconnect.requests import Closed, OpenRequest, VpnParameters
-from emulators.faults import Fault, FaultKind
+from emulators.door.faults import Fault, FaultKind
 from emulators.oxo.cloudconnect import ConnectionAgent, WithoutVpn
 from emulators.oxo.flash import Flash, FlashFailed
 from emulators.oxo.history import EventKind, History, HistoryEvent
 from emulators.oxo.settings import CloudConnectSettings, Settings, WebProxySettings
 from emulators.oxo.store import SettingsStore
-from emulators.session import Ending, Session
+from emulators.session.ending import Ending
+from emulators.session.session import Session
 from emulators.xmpp import ping
 from emulators.xmpp.element import Element
 from emulators.xmpp.stanza import IqType, StanzaError

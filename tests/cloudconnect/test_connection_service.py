@@ -13,8 +13,9 @@ from emulators.cci.node import ConnectionService
 from emulators.cci.parameters import ServiceParameters
 from emulators.cloudconnect import credentials, requests
 from emulators.cloudconnect.credentials import Credentials
-from emulators.faults import Fault, FaultKind
-from emulators.session import KeepAlive, LoginRefused, Session
+from emulators.door.faults import Fault, FaultKind
+from emulators.session.ending import LoginRefused
+from emulators.session.session import KeepAlive, Session
 from emulators.xmpp import disco
 from emulators.xmpp.client import ClientStream
 from emulators.xmpp.element import Element

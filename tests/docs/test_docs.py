@@ -19,9 +19,9 @@ import pytest
 from bench.cli import cli
 from emulators.cci.parameters import ServiceParameters
 from emulators.cloudconnect.failure import FailureCode
-from emulators.doorparameters import DoorParameters
+from emulators.door.parameters import DoorParameters
 from emulators.oxo.parameters import AgentParameters, ConnectionParameters, LinkParameters
-from emulators.oxo.vpnagent import VpnRules
+from emulators.oxo.vpnrules import VpnRules
 from emulators.rainbow.parameters import GatewayParameters
 from network.firewall import policy_names
 from steps.proxy import MODES

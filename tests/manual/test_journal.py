@@ -17,7 +17,7 @@ from bench.manual.timeline import TimeLine
 from bench.passage import JumpingTime
 from emulators.chronicle import AT_ONCE, About, Bookmark, Chronicle, Note
 from emulators.chronicle import KEPT as NOTES_KEPT
-from emulators.faults import FaultKind
+from emulators.door.faults import FaultKind
 from emulators.oxo.omc import Page
 from emulators.oxo.settings import DEFAULT_CONNECTION_SERVICE
 from network.fabric import FabricError

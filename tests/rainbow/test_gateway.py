@@ -10,14 +10,15 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Data, Subprotocol
 
-from emulators.faults import Fault, FaultKind
+from emulators.door.faults import Fault, FaultKind
 from emulators.pbxagent.devices import Device, DeviceChanges
 from emulators.rainbow.devicelist import DeviceList
 from emulators.rainbow.gateway import Gateway
 from emulators.rainbow.node import Rainbow
 from emulators.rainbow.parameters import GatewayParameters
 from emulators.rainbow.pbx import LifeCycle, Pbx, PortalState, new_activation_code
-from emulators.session import Ending, KeepAlive, LoginRefused, Party, Session, SessionEnded
+from emulators.session.ending import Ending, LoginRefused, Party, SessionEnded
+from emulators.session.session import KeepAlive, Session
 from emulators.xmpp import disco, ping
 from emulators.xmpp.client import ClientStream
 from emulators.xmpp.element import Element

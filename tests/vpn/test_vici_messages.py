@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emulators.vici import DEPTH_LIMIT, Vici, ViciClosed, ViciError, decode, encode
+from emulators.ipsec.vici import DEPTH_LIMIT, Vici, ViciClosed, ViciError, decode, encode
 
 NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
 TEXT = st.text(st.characters(codec="utf-8"), max_size=50)

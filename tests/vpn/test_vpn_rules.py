@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emulators.cci.vpngateway import Policy
-from emulators.charon import Charon, Retransmission
 from emulators.cloudconnect.failure import FailureCode
+from emulators.ipsec.charon import Charon, Retransmission
 from emulators.oxo import vpnlog
-from emulators.oxo.vpnagent import VpnRules
 from emulators.oxo.vpnlog import VpnLog
+from emulators.oxo.vpnrules import VpnRules
 from emulators.oxo.vpntunnel import TunnelParameters, why_down, why_not_up
 
 

@@ -13,12 +13,13 @@ from typing import Any
 
 from pyroute2 import IPRoute
 
-from emulators import esp
-from emulators.charon import Retransmission
 from emulators.cloudconnect.failure import Failure
 from emulators.cloudconnect.requests import OpenRequest, VpnParameters
+from emulators.ipsec import esp
+from emulators.ipsec.charon import Retransmission
 from emulators.oxo.failure import Layer, LinkFailure
-from emulators.oxo.vpnagent import VpnAgent, VpnRules
+from emulators.oxo.vpnagent import VpnAgent
+from emulators.oxo.vpnrules import VpnRules
 from emulators.oxo.vpntunnel import TunnelParameters
 from node.control import command
 

@@ -14,7 +14,8 @@ from emulators.oxo.cloudconnect import ConnectionAgent
 from emulators.oxo.failure import LinkFailure
 from emulators.oxo.node import Oxo
 from emulators.oxo.settings import CloudConnectSettings, Settings, WebProxySettings
-from emulators.session import Ending, Session
+from emulators.session.ending import Ending
+from emulators.session.session import Session
 from emulators.xmpp.element import Element
 from emulators.xmpp.stanza import Condition, StanzaError
 from tests.wrong_devices.trial import caught

@@ -12,7 +12,8 @@ from emulators.oxo.node import Oxo
 from emulators.oxo.omc import OmcSession, Page
 from emulators.oxo.settings import DEFAULT_DOMAIN, Field, RainbowSettings, Settings, WebProxySettings
 from emulators.pbxagent import credentials
-from emulators.session import Ending, Session
+from emulators.session.ending import Ending
+from emulators.session.session import Session
 from emulators.xmpp.element import Element
 from emulators.xmpp.stanza import Condition, StanzaError
 from tests.wrong_devices.trial import caught

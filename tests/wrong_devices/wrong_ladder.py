@@ -12,7 +12,7 @@ from emulators.oxo.failure import LinkFailure
 from emulators.oxo.node import Oxo
 from emulators.oxo.parameters import DelayFrom
 from emulators.oxo.settings import Settings
-from emulators.session import Session
+from emulators.session.session import Session
 from tests.wrong_devices.trial import caught
 from tests.wrong_devices.wrong_parts import MmcUnheard, never
 

@@ -10,7 +10,8 @@ from emulators.oxo.ccctrla import CCCtrlA
 from emulators.oxo.node import Oxo
 from emulators.oxo.settings import Settings, WebProxySettings
 from emulators.pbxagent.channels import Channel
-from emulators.session import Ending, Session
+from emulators.session.ending import Ending
+from emulators.session.session import Session
 from tests.wrong_devices.trial import caught
 from tests.wrong_devices.wrong_parts import Mistuned, StaysAway
 

@@ -15,7 +15,8 @@ from emulators.oxo.node import Oxo
 from emulators.oxo.parameters import LinkParameters
 from emulators.oxo.settings import RainbowSettings, Settings
 from emulators.oxo.store import SettingsStore
-from emulators.session import Ending, Session
+from emulators.session.ending import Ending
+from emulators.session.session import Session
 
 _Parameters = TypeVar("_Parameters", bound=LinkParameters)
 

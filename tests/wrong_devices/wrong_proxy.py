@@ -11,7 +11,7 @@ from emulators.oxo.ccctrla import CCCtrlA
 from emulators.oxo.failure import Layer, LinkFailure
 from emulators.oxo.node import Oxo
 from emulators.oxo.settings import Settings, WebProxySettings
-from emulators.session import Session
+from emulators.session.session import Session
 from tests.wrong_devices.trial import caught
 from tests.wrong_devices.wrong_parts import Elsewhere, GivesUp, Mistuned
 

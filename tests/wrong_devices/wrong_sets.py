@@ -10,9 +10,11 @@ from typing import Any
 
 from emulators.oxo.catalogue import Catalogue, Change, ChangeKind
 from emulators.oxo.ccctrla import CCCtrlA
-from emulators.oxo.node import CatalogueSpec, Oxo
+from emulators.oxo.delivery import CatalogueSpec
+from emulators.oxo.node import Oxo
 from emulators.pbxagent.devices import Device, DeviceChanges, DevicesPage
-from emulators.session import Session, SessionEnded
+from emulators.session.ending import SessionEnded
+from emulators.session.session import Session
 from emulators.xmpp.paging import PageRequest, paginate
 from emulators.xmpp.stanza import Condition, IqType, StanzaError
 from tests.wrong_devices.trial import caught

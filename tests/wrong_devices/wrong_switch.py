@@ -12,7 +12,8 @@ from emulators.oxo.mmc import MmcSession, _Place
 from emulators.oxo.node import Oxo
 from emulators.oxo.omc import OmcSession, Page, Value
 from emulators.oxo.settings import Settings
-from emulators.session import Ending, Session
+from emulators.session.ending import Ending
+from emulators.session.session import Session
 from tests.wrong_devices.trial import caught
 from tests.wrong_devices.wrong_parts import MmcUnheard
 

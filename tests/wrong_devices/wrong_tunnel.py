@@ -12,9 +12,11 @@ from emulators.oxo.ccctrla import CCCtrlA
 from emulators.oxo.cloudconnect import ConnectionAgent
 from emulators.oxo.node import Oxo
 from emulators.oxo.omc import HISTORY, OmcSession, Page, Value
-from emulators.oxo.vpnagent import VpnAgent, VpnRules, VpnState
+from emulators.oxo.vpnagent import VpnAgent, VpnState
+from emulators.oxo.vpnrules import VpnRules
 from emulators.oxo.vpntunnel import Gateway, Tunnel
-from emulators.session import Ending, Session
+from emulators.session.ending import Ending
+from emulators.session.session import Session
 from emulators.xmpp.element import Element
 from emulators.xmpp.stanza import IqType
 from tests.wrong_devices.trial import caught

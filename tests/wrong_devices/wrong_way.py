@@ -17,7 +17,7 @@ from emulators.oxo.failure import Layer, LinkFailure
 from emulators.oxo.node import Oxo
 from emulators.oxo.resolver import Resolver
 from emulators.oxo.settings import Settings
-from emulators.session import Session
+from emulators.session.session import Session
 from tests.wrong_devices.trial import caught
 from tests.wrong_devices.wrong_parts import Elsewhere, GivesUp, Mistuned
 

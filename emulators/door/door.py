@@ -19,10 +19,12 @@ from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from emulators.chronicle import About, Chronicle
-from emulators.doorparameters import DoorParameters
-from emulators.faults import Fault, FaultKind
-from emulators.session import MESSAGE_LIMIT, QUEUE_LIMIT, Ending, Handler, KeepAlive, Party, Session, SessionError
-from emulators.sessionrecord import SessionRecord
+from emulators.door.faults import Fault, FaultKind
+from emulators.door.parameters import DoorParameters
+from emulators.door.record import SessionRecord
+from emulators.session.ending import Ending, Party, SessionError
+from emulators.session.requests import Handler
+from emulators.session.session import MESSAGE_LIMIT, QUEUE_LIMIT, KeepAlive, Session
 from emulators.xmpp.conditions import StreamCondition
 from emulators.xmpp.disco import Identity
 from emulators.xmpp.element import Element

@@ -6,8 +6,8 @@ import logging
 import sys
 
 from emulators.chronicle import Bookmark, Notes
-from emulators.door import Door
-from emulators.faults import Fault, FaultKind
+from emulators.door.door import Door
+from emulators.door.faults import Fault, FaultKind
 from node.control import command
 
 

@@ -18,8 +18,8 @@ from pathlib import Path
 
 from pyroute2 import IPRoute
 
-from emulators.esp import EspBackend, TunnelUnavailable, esp_backend, flush_ipsec
-from emulators.vici import Vici, ViciError
+from emulators.ipsec.esp import EspBackend, TunnelUnavailable, esp_backend, flush_ipsec
+from emulators.ipsec.vici import Vici, ViciError
 
 _PLUGINS = "random nonce openssl pem pkcs1 pkcs8 x509 pubkey constraints kdf eap-identity eap-mschapv2"
 _KERNEL = {EspBackend.KERNEL: "kernel-netlink", EspBackend.USER_SPACE: "kernel-libipsec kernel-netlink"}

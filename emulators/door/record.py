@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from emulators.session import Ending
+from emulators.session.ending import Ending
 
 HISTORY_LIMIT = 1000
 """How many sessions of a PBX are remembered, the latest ones."""

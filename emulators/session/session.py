@@ -10,14 +10,15 @@ import asyncio
 import itertools
 import socket
 import struct
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
 from websockets.asyncio.connection import Connection
 from websockets.exceptions import ConnectionClosed
 
+from emulators.session.ending import Ending, LoginRefused, Party, SessionEnded
+from emulators.session.requests import Handler, Requests
 from emulators.xmpp import disco, ping
 from emulators.xmpp.client import ClientStream
 from emulators.xmpp.conditions import StreamCondition
@@ -33,62 +34,15 @@ from emulators.xmpp.events import (
 )
 from emulators.xmpp.jid import Jid
 from emulators.xmpp.server import ServerStream
-from emulators.xmpp.stanza import Condition, Iq, IqType, StanzaError
+from emulators.xmpp.stanza import Iq, IqType
 from emulators.xmpp.stream import StreamState
 
 MESSAGE_LIMIT = 256 * 1024
 """The largest WebSocket message either side takes, in bytes. 300 devices in one page need about 80 kB."""
 QUEUE_LIMIT = 16
 """How many WebSocket frames wait to be read before the peer is held back."""
-REQUEST_LIMIT = 32
-"""How many of the peer's requests are worked on at once; more are refused."""
 CLOSE_WAIT = 5.0
 """How long to wait for the peer's `<close/>`, and then for the end of the WebSocket, in seconds [?]."""
-
-Handler = Callable[[Element], Awaitable[Element | None]]
-"""Answers one kind of request: takes its payload, returns the result's, or raises StanzaError."""
-
-
-class Party(Enum):
-    """Who ended a session."""
-
-    US = "this side"
-    PEER = "the peer"
-    NETWORK = "the network"
-
-
-@dataclass(frozen=True)
-class Ending:
-    """How a session ended: who ended it, the WebSocket close code if there was one, and why in a few words."""
-
-    by: Party
-    code: int | None
-    why: str
-
-    def __str__(self) -> str:
-        code = "without a close code" if self.code is None else f"with code {self.code}"
-        return f"closed by {self.by.value} {code}" + (f": {self.why}" if self.why else "")
-
-
-class SessionError(Exception):
-    """Something went wrong with a session.
-
-    SessionError
-    ├── SessionEnded   it is over; `ending` says how
-    └── LoginRefused   the server did not accept the credentials
-    """
-
-
-class SessionEnded(SessionError):
-    """The session is over, so what was asked of it cannot be done. `ending` says how it ended."""
-
-    def __init__(self, ending: Ending) -> None:
-        super().__init__(str(ending))
-        self.ending = ending
-
-
-class LoginRefused(SessionError):
-    """The server did not accept the credentials; the text is the SASL condition."""
 
 
 @dataclass(frozen=True)
@@ -120,18 +74,16 @@ class Session:
         self._connection = connection
         self._stream = stream
         self._keep_alive = keep_alive
-        self._handlers: dict[str, Handler] = {disco.INFO: self._disco, ping.TAG: self._pong, **handlers}
-        self._info = disco.Info(identities=(identity,), features=_features(self._handlers))
+        all_handlers: dict[str, Handler] = {disco.INFO: self._disco, ping.TAG: self._pong, **handlers}
+        self._info = disco.Info(identities=(identity,), features=_features(all_handlers))
+        self._requests = Requests(all_handlers, self._send)
         self._pump: asyncio.Task[Ending] | None = None
         self._bound: asyncio.Future[Jid] = loop.create_future()
         self._stream_closed = asyncio.Event()
         self._sending = asyncio.Lock()
-        self._ids = itertools.count(1)
-        self._waiting: dict[str, asyncio.Future[Iq]] = {}
-        self._working: set[asyncio.Task[None]] = set()
+        self._pings = itertools.count(1)
         self._pinged_at = float("-inf")
-        self._ended_by: Party | None = None
-        self._why = ""
+        self._blamed: tuple[Party, str] | None = None
         self._muted = False
         self.last_heard = loop.time()
         """When the peer was last heard, in loop time."""
@@ -184,21 +136,12 @@ class Session:
         Raises StanzaError when the peer refuses, TimeoutError after `timeout` seconds, SessionEnded.
         """
         if self._stream.state is not StreamState.BOUND:
-            raise SessionEnded(self._over() or Ending(self._ended_by or Party.NETWORK, None, "it is being closed"))
-        number = f"r{next(self._ids)}"
-        answer: asyncio.Future[Iq] = self._loop.create_future()
-        self._waiting[number] = answer
+            party = Party.NETWORK if self._blamed is None else self._blamed[0]
+            raise SessionEnded(self._over() or Ending(party, None, "it is being closed"))
         try:
-            async with asyncio.timeout(timeout):
-                await self._send(Iq(kind, number, payload, to=to))
-                iq = await answer
+            return await self._requests.ask(payload, kind, to, timeout)
         except ConnectionClosed as error:
             raise SessionEnded(await self.ended()) from error
-        finally:
-            del self._waiting[number]
-        if iq.type is IqType.ERROR:
-            raise iq.error or StanzaError(Condition.UNDEFINED_CONDITION)
-        return iq.payload
 
     async def close(self, code: int = 1000, reason: str = "", error: StreamCondition | None = None) -> None:
         """Ends the session in order: `<close/>`, the peer's `<close/>`, WebSocket close with `code`, end of TCP.
@@ -252,11 +195,10 @@ class Session:
             await self._connection.wait_closed()
         finally:
             self._connection.transport.abort()
-        ending = self._ending()
+        connection = self._connection
+        ending = Ending.of(connection.protocol.close_exc, connection.connection_exc, self._blamed)
         self._stream_closed.set()
-        for answer in self._waiting.values():
-            if not answer.done():
-                answer.set_exception(SessionEnded(ending))
+        self._requests.give_up(SessionEnded(ending))
         return ending
 
     async def _read(self, tasks: asyncio.TaskGroup) -> None:
@@ -286,10 +228,10 @@ class Session:
                 self._bound.set_result(jid)
                 tasks.create_task(self._supervise())
             case StanzaReceived(Iq() as iq):
-                await self._take_iq(iq, tasks)
+                await self._requests.take(iq, tasks)
             case StreamClosed():
                 self._stream_closed.set()
-                if self._ended_by is None:
+                if self._blamed is None:
                     self._blame(Party.PEER, "")
                     tasks.create_task(self._finish_later())
             case StreamFailed(condition, text, from_peer):
@@ -297,31 +239,6 @@ class Session:
                 self._blame(Party.PEER if from_peer else Party.US, why)
                 self._stream_closed.set()
                 tasks.create_task(self._finish(1000 if from_peer else 1002))
-
-    async def _take_iq(self, iq: Iq, tasks: asyncio.TaskGroup) -> None:
-        if iq.type in (IqType.RESULT, IqType.ERROR):
-            answer = self._waiting.get(iq.id)
-            if answer is not None and not answer.done():
-                answer.set_result(iq)
-            return
-        if len(self._working) >= REQUEST_LIMIT:
-            await self._send(iq.refuse(StanzaError(Condition.RESOURCE_CONSTRAINT, "too many requests at once")))
-            return
-        task = tasks.create_task(self._answer(iq))
-        self._working.add(task)
-        task.add_done_callback(self._working.discard)
-
-    async def _answer(self, iq: Iq) -> None:
-        handler = None if iq.payload is None else self._handlers.get(iq.payload.tag)
-        if handler is None or iq.payload is None:
-            await self._send(iq.refuse(StanzaError(Condition.SERVICE_UNAVAILABLE)))
-            return
-        try:
-            result = await handler(iq.payload)
-        except StanzaError as error:
-            await self._send(iq.refuse(error))
-        else:
-            await self._send(iq.result(result))
 
     async def _supervise(self) -> None:
         """Pings a peer that has gone quiet and gives up one that stays so."""
@@ -342,7 +259,7 @@ class Session:
         # A peer that does not read any more holds the ping back. Its answer is of no interest: any word will do.
         try:
             async with asyncio.timeout_at(self.last_heard + self._keep_alive.timeout):
-                await self._send(Iq(IqType.GET, f"p{next(self._ids)}", ping.ping(), to=self._peer()))
+                await self._send(Iq(IqType.GET, f"p{next(self._pings)}", ping.ping(), to=self._peer()))
         except TimeoutError:
             return
 
@@ -379,24 +296,11 @@ class Session:
 
     def _blame(self, party: Party, why: str) -> None:
         """Notes who ended the session and why; only the first word counts."""
-        if self._ended_by is None:
-            self._ended_by, self._why = party, why
+        if self._blamed is None:
+            self._blamed = party, why
 
     def _over(self) -> Ending | None:
         return self._pump.result() if self._pump is not None and self._pump.done() else None
-
-    def _ending(self) -> Ending:
-        closed = self._connection.protocol.close_exc
-        code = closed.rcvd.code if closed.rcvd else closed.sent.code if closed.sent else None
-        reason = closed.rcvd.reason if closed.rcvd else ""
-        if self._ended_by is not None:
-            return Ending(self._ended_by, code, self._why or reason)
-        if closed.rcvd_then_sent or (closed.rcvd and not closed.sent):
-            return Ending(Party.PEER, code, reason)
-        if closed.sent:
-            return Ending(Party.US, closed.sent.code, closed.sent.reason)
-        cause = closed.__cause__ or self._connection.connection_exc
-        return Ending(Party.NETWORK, None, str(cause) if cause else "the connection was cut")
 
 
 def _features(handlers: Mapping[str, Handler]) -> tuple[str, ...]:

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import ClassVar
 
+from emulators.parameters import Parameters, Reader, each
 from emulators.xmpp.sasl import Mechanism
-
-_Parameters = TypeVar("_Parameters", bound="DoorParameters")
 
 
 @dataclass(frozen=True)
-class DoorParameters:
+class DoorParameters(Parameters):
     """Times are in seconds. Marks: [P] public ALE sources, [?] not public. Raises ValueError for what cannot be."""
 
     KIND: ClassVar[str] = "parameter"
-    LISTS: ClassVar[Mapping[str, Callable[[Any], object]]] = {"mechanisms": Mechanism}
+    READERS: ClassVar[Mapping[str, Reader]] = {"mechanisms": each(Mechanism)}
 
     ping_interval: float = 60.0
     """After how long a silence the service pings [?]."""
@@ -45,14 +44,3 @@ class DoorParameters:
                 raise ValueError(f"{self.KIND} {field.name}: must be more than 0 s")
         if self.ping_interval >= self.server_ping_timeout:
             raise ValueError(f"{self.KIND} ping_interval: must be less than server_ping_timeout")
-
-    @classmethod
-    def read(cls: type[_Parameters], values: Mapping[str, Any]) -> _Parameters:
-        """Reads parameters from JSON's types; what is not named has its default. Raises ValueError."""
-        known = {field.name for field in dataclasses.fields(cls)}
-        if strange := sorted(values.keys() - known):
-            raise ValueError(f"there is no {cls.KIND} {strange[0]!r}; there are: {', '.join(sorted(known))}")
-        read = dict(values)
-        for name in cls.LISTS.keys() & read.keys():
-            read[name] = tuple(cls.LISTS[name](value) for value in read[name])
-        return cls(**read)
