@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import tempfile
 import time
@@ -63,15 +64,16 @@ class Browser:
     """
 
     def __init__(self) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="oxobench-browser-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="oxobench-browser-"))
+        """Everything that it writes."""
         options = ChromeOptions()
         options.binary_location = str(BROWSER)
-        for flag in (*FLAGS, f"--user-data-dir={self._folder / 'profile'}"):
+        for flag in (*FLAGS, f"--user-data-dir={self.folder / 'profile'}"):
             options.add_argument(flag)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         # A browser keeps things in its user's home even so.
-        env = {**os.environ, "HOME": str(self._folder), "TMPDIR": str(self._folder)}
-        self._service = Service(str(DRIVER), env=env)
+        env = {**os.environ, "HOME": str(self.folder), "TMPDIR": str(self.folder)}
+        self._service = Service(str(self._mortal_driver()), env=env)
         try:
             self._service.start()
             self.driver = self._connect(options)
@@ -90,6 +92,18 @@ class Browser:
             self.driver.quit()
         finally:
             self._end()
+
+    def _mortal_driver(self) -> Path:
+        """A driver that the kernel kills when this process dies, in whatever way, and the browser with it.
+
+        It is process 1 of a PID namespace of its own.
+        """
+        namespaces = ["unshare", "--user", "--map-current-user", "--pid", "--mount-proc", "--fork", "--kill-child"]
+        command = ["setpriv", "--pdeathsig", "KILL", "--", *namespaces, "--", str(DRIVER)]
+        driver = self.folder / "chromedriver"
+        driver.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n', encoding="utf-8")
+        driver.chmod(0o700)
+        return driver
 
     def reset(self) -> None:
         """Leaves the page and forgets cookies, size and colours, so that the next test finds a new browser."""
@@ -205,7 +219,7 @@ class Browser:
 
     def _end(self) -> None:
         self._service.stop()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _devtools(self, command: str, parameters: Mapping[str, object]) -> None:
         self.driver.execute("executeCdpCommand", {"cmd": command, "params": parameters})
