@@ -20,8 +20,8 @@ from pyroute2 import IPRoute, NFCTSocket
 from pyroute2.netlink.exceptions import NetlinkError
 
 from emulators.ipsec.esp import TUN, kernel_has_esp
+from network import kernel
 from network.firewall import find_nft
-from network.netns import kernel
 
 
 class Trial(enum.StrEnum):

@@ -17,13 +17,13 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
+from network import kernel
 from network.docker import doors
 from network.docker.capabilities import keep_only, needed_by
-from network.netns import kernel
+from network.nodeprocess import be_node
 from node.control import LINE_LIMIT, command, plain
 from node.program import ProgramSpec, run
 
@@ -182,11 +182,17 @@ class Keeper:
         self._learn(wish["factory"].partition(":")[0])
         settings, kept = self.inherits(name)
         spec = ProgramSpec(wish["factory"], {**wish["settings"], **settings})
+        log = Path(wish["log"])
+
+        def main() -> None:
+            keep_only(needed_by(name))
+            run(spec, control, wish["offset"])
+
         own_pid = os.getpid()
         pid = os.fork()
         if pid == 0:
             kernel.die_with_parent(own_pid)
-            self._be_program(name, Path(wish["log"]), control, kept, lambda: run(spec, control, wish["offset"]))
+            be_node(name, log, [control.fileno(), *kept], main, enter=lambda: _give_away(log))
         self._pids[name] = pid
         control.close()
 
@@ -201,27 +207,6 @@ class Keeper:
             logger.exception("the module %s cannot be imported", module)
         # What is imported stays: without this, the first collection in each child would copy every page.
         gc.freeze()
-
-    def _be_program(
-        self, name: str, log: Path, control: socket.socket, kept: list[int], main: Callable[[], None]
-    ) -> NoReturn:
-        status = 1
-        try:
-            signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            kernel.set_name(f"oxo-{name}")
-            _take_streams(log)
-            kernel.close_all_but({0, 1, 2, control.fileno(), *kept})
-            keep_only(needed_by(name))
-            main()
-            status = 0
-        except BaseException:
-            logger.exception("the node %s failed", name)
-        finally:
-            sys.stderr.flush()
-            sys.stdout.flush()
-            os._exit(status)
 
     def _woken(self) -> None:
         os.read(self._wakeup[0], 4096)
@@ -250,9 +235,8 @@ def _children() -> list[int]:
     return children
 
 
-def _take_streams(log: Path) -> None:
-    fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+def _give_away(log: Path) -> None:
+    """A log belongs to whose folder it is in, and not to the container's root."""
     owner = log.parent.stat()
-    os.fchown(fd, owner.st_uid, owner.st_gid)
-    os.dup2(fd, 1)
-    os.dup2(fd, 2)
+    log.touch(mode=0o600)
+    os.chown(log, owner.st_uid, owner.st_gid)

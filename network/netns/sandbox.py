@@ -13,19 +13,20 @@ import os
 import select
 import signal
 import socket
-import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 from pyroute2.netlink.exceptions import NetlinkError
 
+from network import kernel
 from network.etc import name_files
-from network.netns import kernel, messages
+from network.netns import messages
 from network.netns.wiring import Wiring
+from network.nodeprocess import be_node
 from network.plan import Role, SitePlan
 from network.quiet import Bytes, Queues, wait_until_quiet
 from node.program import ProgramSpec, run
@@ -161,7 +162,7 @@ class Sandbox:
                 "path": str(self._evidence / "site.pcapng"),
             },
         )
-        self._fork(CAPTURE, None, capture, lambda: run(spec, capture), keep=self._wiring.tap.fileno())
+        self._fork(CAPTURE, None, capture, lambda: run(spec, capture), [self._wiring.tap.fileno()])
         self._wiring.tap.close()
         messages.send(sock, Built(pid))
 
@@ -198,35 +199,18 @@ class Sandbox:
                 return dict(self._pids)
 
     def _fork(
-        self, name: str, role: Role | None, control: socket.socket, main: Callable[[], None], keep: int | None = None
+        self, name: str, role: Role | None, control: socket.socket, main: Callable[[], None], kept: Sequence[int] = ()
     ) -> None:
         pid = os.fork()
         if pid == 0:
-            self._be_node(name, role, control, main, keep)
+            be_node(name, self._evidence / f"{name}.log", [control.fileno(), *kept], main, lambda: self._enter(role))
         self._pids[name] = pid
         control.close()
 
-    def _be_node(
-        self, name: str, role: Role | None, control: socket.socket, main: Callable[[], None], keep: int | None
-    ) -> NoReturn:
-        status = 1
-        try:
-            signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            kernel.set_name(f"oxo-{name}")
-            if role is not None:
-                kernel.setns(self._wiring.namespaces[role])
-                self._lay_files(name)
-            self._take_streams(name)
-            kernel.close_all_but({0, 1, 2, control.fileno(), keep})
-            main()
-            status = 0
-        except BaseException:
-            logger.exception("the node %s failed", name)
-        finally:
-            sys.stderr.flush()
-            sys.stdout.flush()
-            os._exit(status)
+    def _enter(self, role: Role | None) -> None:
+        if role is not None:
+            kernel.setns(self._wiring.namespaces[role])
+            self._lay_files()
 
     def _kill(self, role: Role) -> bool:
         pid = self._pids.pop(role.value, None)
@@ -264,14 +248,9 @@ class Sandbox:
             self._resolv_conf.parent.mkdir(parents=True, exist_ok=True)
             self._resolv_conf.touch()
 
-    def _lay_files(self, name: str) -> None:
+    def _lay_files(self) -> None:
         kernel.unshare(kernel.CLONE_NEWNS)
         for source in self._etc.iterdir():
             target = self._resolv_conf if source.name == "resolv.conf" else Path("/etc") / source.name
             if target.exists():
                 kernel.bind(source, target)
-
-    def _take_streams(self, name: str) -> None:
-        log = os.open(self._evidence / f"{name}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        os.dup2(log, 1)
-        os.dup2(log, 2)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from pyroute2 import IPRoute
 
+from network import kernel
 from network.addressing import add_default_route, configure_link, index_of, look
 from network.bridges import add_bridge, plug
 from network.capture import open_port_tap
 from network.fabric import NodeNetwork
-from network.netns import kernel
 from network.plan import Link, Node, Role, SitePlan, port_name
 
 

@@ -13,7 +13,8 @@ import signal
 import socket
 import sys
 
-from network.netns import kernel, messages, sandbox
+from network import kernel
+from network.netns import messages, sandbox
 
 
 def main(fd: int, parent: int, modules: list[str]) -> None:

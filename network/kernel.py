@@ -71,7 +71,7 @@ def become_subreaper() -> None:
     _check(_libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "prctl")
 
 
-def close_all_but(keep: Collection[int | None]) -> None:
+def close_all_but(keep: Collection[int]) -> None:
     """Closes every descriptor of the process but these."""
     for fd in [int(name) for name in os.listdir("/proc/self/fd")]:
         if fd not in keep:
