@@ -11,9 +11,10 @@ from pathlib import Path
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from bench.bench import PROXY_PORT
-from bench.wire import IKE_PORT, LINK_PORT, NAT_PORT
+from bench.wire import LINK_PORT
 from network.dns import PORT as DNS_PORT
 from network.plan import DEFAULT_PLAN, Role, Segment, SitePlan, port_name
+from network.wire.ike import IKE_PORT, NAT_PORT
 
 WIDTH = 1120
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,9 +12,7 @@ from network.plan import Role
 from network.wire.attempts import Attempt, Outcome
 from network.wire.capture import Capture
 from network.wire.frames import Frame, Udp
-
-IKE_PORT, NAT_PORT = 500, 4500
-"""The UDP ports of IKEv2, and of IKEv2 and ESP behind a NAT (RFC 7296, RFC 3948)."""
+from network.wire.ike import Carried, Exchange, IkeMessage, unwrap
 
 LINK_PORT = 443
 """The port of the WSS link (Installation Manual p. 42)."""
@@ -30,24 +27,23 @@ class Try:
     """When it was reset or closed, or None when nothing on the wire ended it."""
 
 
-class VpnKind(enum.Enum):
-    """What a packet of the VPN is, by what stands in clear in it (RFC 7296, RFC 3948)."""
-
-    SA_INIT = "IKE_SA_INIT"
-    AUTH = "IKE_AUTH"
-    INFORMATIONAL = "INFORMATIONAL"
-    OTHER_IKE = "IKE"
-    ESP = "ESP"
-    KEEPALIVE = "NAT keepalive"
-
-
 @dataclass(frozen=True)
 class VpnPacket:
-    """A packet of the VPN: when it was seen on the wire, what it is, and for IKE who began (the initiator's SPI)."""
+    """A packet of the VPN: when it was seen on the wire, what it carries, and the message if it is one of IKE."""
 
     time: float
-    kind: VpnKind
-    initiator: bytes = b""
+    carried: Carried
+    ike: IkeMessage | None = None
+
+    @property
+    def exchange(self) -> Exchange | None:
+        """The IKE exchange that it is part of."""
+        return None if self.ike is None else self.ike.exchange
+
+    @property
+    def title(self) -> str:
+        """What it is, in a word."""
+        return self.carried.value if self.exchange is None else self.exchange.name
 
 
 class Wire:
@@ -127,23 +123,11 @@ class Wire:
         return [hello.name for hello in self.capture().server_names(segment="lan", source=self._oxo, since=since)]
 
 
-_EXCHANGES = {34: VpnKind.SA_INIT, 35: VpnKind.AUTH, 37: VpnKind.INFORMATIONAL}
-_IKE_HEADER = 28
-_NON_ESP_MARKER = bytes(4)
-
-
 def _vpn_packets(frames: Iterable[Frame]) -> list[VpnPacket]:
     packets = []
     for frame in frames:
-        if isinstance(frame.content, Udp) and frame.content.destination_port in (IKE_PORT, NAT_PORT):
-            packets.append(_vpn_packet(frame.time, frame.content.destination_port, frame.content.payload))
+        inside = unwrap(frame.content) if isinstance(frame.content, Udp) else None
+        if inside is not None:
+            carried, data = inside
+            packets.append(VpnPacket(frame.time, carried, IkeMessage.read(data) if carried is Carried.IKE else None))
     return packets
-
-
-def _vpn_packet(seen: float, port: int, payload: bytes) -> VpnPacket:
-    if port == NAT_PORT and not payload.startswith(_NON_ESP_MARKER):
-        return VpnPacket(seen, VpnKind.KEEPALIVE if len(payload) == 1 else VpnKind.ESP)
-    ike = payload.removeprefix(_NON_ESP_MARKER) if port == NAT_PORT else payload
-    if len(ike) < _IKE_HEADER:
-        return VpnPacket(seen, VpnKind.OTHER_IKE)
-    return VpnPacket(seen, _EXCHANGES.get(ike[18], VpnKind.OTHER_IKE), ike[:8])

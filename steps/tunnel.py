@@ -8,12 +8,13 @@ from pytest_bdd import given, parsers, then, when
 
 from bench.bench import Bench
 from bench.passage import NotSeen
-from bench.wire import VpnKind
+from bench.wire import VpnPacket
 from emulators.cci.account import Outcome
 from emulators.cci.inner import ConnectionState
 from emulators.cloudconnect.failure import FailureCode
 from emulators.oxo.omc import Page
 from network.plan import Role
+from network.wire.ike import Carried, Exchange
 from steps.cloud_connect import record
 from steps.passing_time import seconds
 from steps.story import Story
@@ -89,13 +90,13 @@ def tunnels_at_gateway(bench: Bench) -> list[str]:
 def ike_seen(bench: Bench) -> None:
     """The exchanges that set a tunnel up came out of the firewall."""
 
-    def kinds() -> set[VpnKind]:
-        return {packet.kind for packet in bench.wire.vpn_packets_let_out()}
+    def seen() -> list[VpnPacket]:
+        return bench.wire.vpn_packets_let_out()
 
     bench.expect(
-        lambda: {VpnKind.SA_INIT, VpnKind.AUTH} <= kinds(),
+        lambda: {Exchange.IKE_SA_INIT, Exchange.IKE_AUTH} <= {packet.exchange for packet in seen()},
         "IKE_SA_INIT and IKE_AUTH behind the firewall",
-        lambda: ", ".join(sorted(kind.value for kind in kinds())) or "nothing of the VPN",
+        lambda: ", ".join(sorted({packet.title for packet in seen()})) or "nothing of the VPN",
     )
 
 
@@ -113,7 +114,8 @@ def vpn_stopped(bench: Bench) -> None:
 @then("only one tunnel was ever set up")
 def one_tunnel(bench: Bench) -> None:
     """One initiator's SPI on the wire."""
-    begun = {packet.initiator for packet in bench.wire.vpn_packets() if packet.kind is VpnKind.SA_INIT}
+    messages = [packet.ike for packet in bench.wire.vpn_packets() if packet.ike is not None]
+    begun = {message.initiator for message in messages if message.exchange is Exchange.IKE_SA_INIT}
     bench.expect(lambda: len(begun) == 1, "one set-up on the wire", lambda: f"{len(begun)} set-ups")
     is_up(bench)
 
@@ -149,7 +151,7 @@ def bytes_arrived(bench: Bench) -> None:
 @then("the firewall saw encrypted traffic and nothing of the bytes")
 def encrypted(bench: Bench) -> None:
     """ESP went by, and no frame has the page in it."""
-    esp = [packet for packet in bench.wire.vpn_packets_let_out() if packet.kind is VpnKind.ESP]
+    esp = [packet for packet in bench.wire.vpn_packets_let_out() if packet.carried is Carried.ESP]
     bench.expect(
         lambda: bool(esp) and not bench.wire.seen_in_clear(PAGE_TITLE),
         "ESP behind the firewall, and not the page",
@@ -161,7 +163,7 @@ def encrypted(bench: Bench) -> None:
 def nothing_since(bench: Bench, story: Story) -> None:
     """No IKE and no ESP."""
     sent = bench.wire.vpn_packets(story.since)
-    bench.expect(lambda: not sent, "nothing of the VPN", lambda: f"{len(sent)} packets: {sent[0].kind.value} first")
+    bench.expect(lambda: not sent, "nothing of the VPN", lambda: f"{len(sent)} packets: {sent[0].title} first")
 
 
 @then(parsers.parse("nothing of the PBX goes to the VPN gateway for {number:d} {unit}"))
@@ -182,7 +184,7 @@ def probes(bench: Bench, story: Story) -> None:
         return
     since = bench.wire.now()
     bench.time.advance(2 * PROBE + 10)
-    seen = [packet.time for packet in bench.wire.vpn_packets(since) if packet.kind is VpnKind.INFORMATIONAL]
+    seen = [packet.time for packet in bench.wire.vpn_packets(since) if _informs(packet)]
     bench.expect(
         lambda: len(seen) >= 2 and abs(seen[1] - seen[0] - PROBE) < 3,
         f"probes {PROBE:g} s apart",
@@ -261,14 +263,19 @@ def closed_and_busy(bench: Bench, story: Story) -> None:
 def told_gateway(bench: Bench, story: Story) -> None:
     """An IKE INFORMATIONAL exchange, which carries the DELETE, went out after the request."""
 
-    def told() -> list[VpnKind]:
-        return [packet.kind for packet in bench.wire.vpn_packets(story.since)]
+    def told() -> list[VpnPacket]:
+        return bench.wire.vpn_packets(story.since)
 
     bench.expect(
-        lambda: VpnKind.INFORMATIONAL in told(),
+        lambda: any(_informs(packet) for packet in told()),
         "an INFORMATIONAL exchange of the PBX",
-        lambda: ", ".join(kind.value for kind in told()) or "nothing of the VPN",
+        lambda: ", ".join(packet.title for packet in told()) or "nothing of the VPN",
     )
+
+
+def _informs(packet: VpnPacket) -> bool:
+    """Whether the PBX asks the gateway something in an INFORMATIONAL exchange: a DELETE, or a probe."""
+    return packet.exchange is Exchange.INFORMATIONAL and packet.ike is not None and not packet.ike.is_response
 
 
 @then("every connection's next byte fails")

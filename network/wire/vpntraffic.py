@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from network.wire.frames import Address, Frame, IcmpError, Udp
 from network.wire.happening import SILENCE, Happening, Kind, Names, Result
+from network.wire.ike import HEADER, IKE_PORT, NAT_PORT, Carried, Exchange, IkeMessage, unwrap
 from network.wire.latest import Deadlines, Latest
 
 OPEN_LIMIT = 256
@@ -17,21 +18,13 @@ OPEN_LIMIT = 256
 QUIET = 60.0
 """After how many seconds of the device's time without a packet a flow of ESP is told to have stopped."""
 
-_IKE_PORT, _NAT_PORT = 500, 4500
-_ESP_PROTOCOL = 50
-_NON_ESP_MARKER = bytes(4)
-_HEADER = 28
-_VERSION = 2
-_FROM_INITIATOR, _RESPONSE = 0x08, 0x20
 _NOTIFY = 41
 _ERRORS = 16384
 """Kinds of notifications below this are errors (RFC 7296, 3.10.1)."""
 _NOTIFICATIONS = {7: "INVALID_SYNTAX", 14: "NO_PROPOSAL_CHOSEN", 17: "INVALID_KE_PAYLOAD", 24: "AUTHENTICATION_FAILED"}
-_AUTH = 35
-_EXCHANGES = {34: "IKE_SA_INIT", _AUTH: "IKE_AUTH", 36: "CREATE_CHILD_SA", 37: "INFORMATIONAL"}
 _UNREACHABLE = 3
 
-_Key = tuple[bytes, int, int, bool]
+_Key = tuple[bytes, Exchange, int, bool]
 """The initiator's SPI, the kind of exchange, the message's ID, and whether the initiator asks."""
 
 
@@ -72,12 +65,13 @@ class VpnTraffic:
 
     def see(self, frame: Frame, udp: Udp, now: float) -> list[Happening]:
         """Takes a datagram."""
-        ports = {udp.source_port, udp.destination_port}
-        if _NAT_PORT in ports:
-            if udp.payload.startswith(_NON_ESP_MARKER):
-                return self._see_ike(frame, udp.payload[len(_NON_ESP_MARKER) :], now)
-            return [] if len(udp.payload) == 1 else self.see_esp(frame, now)
-        return self._see_ike(frame, udp.payload, now) if _IKE_PORT in ports else []
+        match unwrap(udp):
+            case Carried.IKE, data:
+                message = IkeMessage.read(data)
+                return [] if message is None else self._see_ike(frame, message, now)
+            case Carried.ESP, _:
+                return self.see_esp(frame, now)
+        return []
 
     def see_esp(self, frame: Frame, now: float) -> list[Happening]:
         """Takes a packet of ESP. What has the firewall's own address is what it forwards, and was seen before."""
@@ -98,7 +92,7 @@ class VpnTraffic:
 
     def see_icmp(self, frame: Frame, error: IcmpError, now: float) -> list[Happening]:
         """Takes an ICMP error about a datagram."""
-        if error.destination_port not in (_IKE_PORT, _NAT_PORT) or error.kind != _UNREACHABLE:
+        if error.destination_port not in (IKE_PORT, NAT_PORT) or error.kind != _UNREACHABLE:
             return []
         who = "the network" if frame.source is None else self._names.title(frame.source)
         about = (frame.segment, error.source, error.destination)
@@ -123,17 +117,13 @@ class VpnTraffic:
                 told.append(self._tell_flow(flow, flow.last + QUIET, text, Result.INFO))
         return told
 
-    def _see_ike(self, frame: Frame, message: bytes, now: float) -> list[Happening]:
+    def _see_ike(self, frame: Frame, message: IkeMessage, now: float) -> list[Happening]:
         if frame.source is None or frame.destination is None:
             return []
-        if len(message) < _HEADER or message[17] >> 4 != _VERSION or message[18] not in _EXCHANGES:
-            return []
-        flags, number = message[19], int.from_bytes(message[20:24], "big")
-        is_response = bool(flags & _RESPONSE)
-        by_initiator = bool(flags & _FROM_INITIATOR) is not is_response
-        key = (message[:8], message[18], number, by_initiator)
+        by_initiator = message.from_initiator is not message.is_response
+        key = (message.initiator, message.exchange, message.number, by_initiator)
         known = self._requests.get(key)
-        if is_response:
+        if message.is_response:
             if known is None:
                 return []
             if known.segment != frame.segment:
@@ -153,9 +143,9 @@ class VpnTraffic:
                 known.target = frame.destination
         return []
 
-    def _answered(self, request: _Request, answer: bytes, now: float) -> list[Happening]:
+    def _answered(self, request: _Request, answer: IkeMessage, now: float) -> list[Happening]:
         _, exchange, number, _ = request.key
-        if exchange == _AUTH and number > 1 and not request.silence_told:
+        if exchange is Exchange.IKE_AUTH and number > 1 and not request.silence_told:
             return []
         text, result = _read_answer(answer)
         late = f" after {now - request.begun:.0f} s" if request.silence_told else ""
@@ -175,7 +165,7 @@ class VpnTraffic:
 
     def _tell(self, request: _Request, now: float, text: str, result: Result) -> Happening:
         source, target = self._names.title(request.source), self._names.title(request.target)
-        sentence = f"{source} sends {_EXCHANGES[request.key[1]]} to {target}: {text}"
+        sentence = f"{source} sends {request.key[1].name} to {target}: {text}"
         return self._names.tell(now, Kind.IKE, request.source, request.target, sentence, result)
 
     def _tell_flow(self, flow: _Flow, now: float, text: str, result: Result) -> Happening:
@@ -183,11 +173,11 @@ class VpnTraffic:
         return self._names.tell(now, Kind.ESP, flow.source, flow.target, sentence, result)
 
 
-def _read_answer(answer: bytes) -> tuple[str, Result]:
+def _read_answer(answer: IkeMessage) -> tuple[str, Result]:
     """What an answer tells in clear: one to IKE_SA_INIT may begin with an error, the others are encrypted."""
-    if answer[16] != _NOTIFY or len(answer) < _HEADER + 8:
+    if answer.first_payload != _NOTIFY or len(answer.data) < HEADER + 8:
         return "answered", Result.OK
-    kind = int.from_bytes(answer[_HEADER + 6 : _HEADER + 8], "big")
+    kind = int.from_bytes(answer.data[HEADER + 6 : HEADER + 8], "big")
     if kind >= _ERRORS:
         return "answered, it is to be sent again", Result.INFO
     return f"refused, {_NOTIFICATIONS.get(kind, f'error {kind}')}", Result.FAILED
