@@ -37,7 +37,7 @@ def run_feature(folder: Path, *scenarios: str) -> subprocess.CompletedProcess[st
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=110,
         check=False,
     )
 
