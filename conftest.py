@@ -80,9 +80,13 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> FeatureFil
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_bdd_apply_tag(tag: str, function: Any) -> bool | None:
-    """A tag such as `manual-3.5.2.1` says which section of the manual a scenario proves; it selects nothing."""
+    """A tag such as `manual-3.5.2.1` says which section of the manual a scenario proves; it selects nothing.
+
+    A scenario may have several, its rule's and its feature's among them; they come one by one, in any order.
+    """
     if tag.startswith("manual-"):
-        function.manual_section = tag.removeprefix("manual-")
+        function.manual_sections = {*getattr(function, "manual_sections", ()), tag.removeprefix("manual-")}
+        function.manual_section = ", ".join(sorted(function.manual_sections))
         return True
     return None
 

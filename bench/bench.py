@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,8 @@ PRELOADED = (
 )
 """The modules that the parent of the sandboxes imports once, so that no node has to."""
 
-PROXY_PORT = 8080
+PROXY_PORT = 3128
+"""Another one than OMC's page has by default, so that a PBX that goes back to its default is noticed."""
 PROXY_NAME = "proxy.customer.example"
 DEFAULT_DOMAIN = "openrainbow.com"
 
@@ -154,6 +155,10 @@ class Bench:
     def set_policy(self, policy: Policy, cut: bool = False) -> None:
         """Puts a firewall policy into force; with `cut`, established connections are cut."""
         self.nodes[Role.FIREWALL].ask("policy", name=policy.name, rules=policy.rules, cut=cut)
+        # One that dies and is started again begins with the rules that were in force, as a firewall does.
+        spec = self._specs[Role.FIREWALL]
+        settings = {**spec.settings, "name": policy.name, "rules": policy.rules}
+        self._specs[Role.FIREWALL] = replace(spec, settings=settings)
 
     def set_certificate(self, kind: CertificateKind, domain: str = DEFAULT_DOMAIN) -> None:
         """Changes the certificate that the PCG shows to whoever connects from now on."""

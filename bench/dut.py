@@ -119,6 +119,7 @@ class EmulatedOxo:
                 "catalogue": dict(model.catalogue),
                 "parameters": dict(model.parameters),
                 "ca": model.trusted_pem,
+                "links": [link.segment for link in site.plan.node(Role.OXO).links],
                 "vpn": {"folder": "/run/oxobench/oxo-vpn", "log": str(self._vpn_log), **model.vpn},
             },
         )
@@ -173,7 +174,7 @@ class EmulatedOxo:
 
     def cut_power(self) -> None:
         """See Dut."""
-        self._site.kill(Role.OXO)
+        self._site.power_off(Role.OXO)
 
     def vpn_log(self) -> str:
         """See Dut."""

@@ -4,6 +4,8 @@ A pytest plugin. What needs a VPN tunnel has the tag `@vpn`, a test the marker o
 engine has the marker `docker`, one that needs Docker Compose `compose` too, one that needs a browser `browser`. Nothing
 is left out where the environment has CI set, nor what is in a file that was named, nor when nothing else is to be run:
 then it fails, as the bench's fault, with the same sentence.
+
+What a machine has is found out once a run: in a parallel run all workers must leave out the same.
 """
 
 from __future__ import annotations
@@ -82,8 +84,31 @@ class _LeftOut:
 
 _LEFT_OUT = pytest.StashKey[list[_LeftOut]]()
 _TROUBLE = pytest.StashKey[str]()
+_LACKING = pytest.StashKey[dict[str, str]]()
+"""By tag, why something is lacking, as far as it was found out; empty where it is there."""
+_TOLD_WORKERS = "oxobench_lacking"
+"""Under this name the controller of a parallel run tells its workers what is lacking."""
 _TOLD = "oxobench_left_out"
 """Under this name a worker of a parallel run tells its controller what it has left out."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """In a parallel run, a worker knows from its controller what is lacking."""
+    told: dict[str, Any] = getattr(config, "workerinput", {})
+    config.stash[_LACKING] = dict(told.get(_TOLD_WORKERS, {}))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tells it a worker, which may need any of it."""
+    node.workerinput[_TOLD_WORKERS] = {need.tag: _why(need, node.config) for need in NEEDS}
+
+
+def _why(need: Need, config: pytest.Config) -> str:
+    lacking = config.stash[_LACKING]
+    if need.tag not in lacking:
+        lacking[need.tag] = need.why(config)
+    return lacking[need.tag]
 
 
 @pytest.hookimpl(trylast=True)
@@ -93,7 +118,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left_out = []
     for need in NEEDS:
         tagged = [item for item in items if item.get_closest_marker(need.tag) is not None]
-        if not tagged or not (why := need.why(config)):
+        if not tagged or not (why := _why(need, config)):
             continue
         out = {item for item in tagged if item.path not in named}
         if "CI" in os.environ or len(out) == len(items):

@@ -100,7 +100,12 @@ def run_tests(extra: Sequence[str]) -> int:
 
 def _run(arguments: Sequence[str], extra: Sequence[str]) -> int:
     folder = new_run_folder(artifacts_folder())
-    folder.mkdir(parents=True, mode=0o700)
+    try:
+        folder.mkdir(parents=True, mode=0o700)
+    except OSError as error:
+        raise RunRefused(
+            f"cannot write {folder}: {error.strerror}; set OXOBENCH_ARTIFACTS to a folder of your own."
+        ) from error
     code = pytest.main(
         [
             "-q",
@@ -119,4 +124,5 @@ def _run(arguments: Sequence[str], extra: Sequence[str]) -> int:
         shutil.rmtree(folder)
     if code == pytest.ExitCode.NO_TESTS_COLLECTED:
         raise RunRefused("No scenario matches: look at the names in features/, or leave -k out.")
-    return BAD_INPUT if code == pytest.ExitCode.USAGE_ERROR else int(code)
+    # Whatever else ends pytest, such as an error of its own, the bench could not judge.
+    return int(code) if code in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) else BAD_INPUT

@@ -18,6 +18,9 @@ KEPT = 2000
 AT_ONCE = 500
 """How many notes are handed out at once."""
 
+TEXT_LIMIT = 200
+"""The longest note, in characters; what is longer is cut, since parts of it come from the network."""
+
 
 class About(StrEnum):
     """What a note is about."""
@@ -68,7 +71,7 @@ class Chronicle:
     def note(self, about: About, text: str, good: bool | None = None) -> None:
         """Notes what has happened now."""
         self._count += 1
-        self._notes.append(Note(self._count, asyncio.get_running_loop().time(), about, text, good))
+        self._notes.append(Note(self._count, asyncio.get_running_loop().time(), about, text[:TEXT_LIMIT], good))
 
     def since(self, bookmark: Bookmark) -> Notes:
         """The notes after a bookmark, the first ones of them where there are many; all for one of another run."""

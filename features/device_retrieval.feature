@@ -18,10 +18,11 @@ Feature: Rainbow retrieves the devices
         | 300   |
 
     Scenario: Users with secondary sets
-      Given an OXO Connect with 40 users, 25 of them with secondary sets, that Rainbow knows
+      Given an OXO Connect with 40 users and 25 secondary sets that Rainbow knows
       When the WSS link is brought up
       Then Rainbow has exactly the sets of the PBX
-      And secondary sets have the number of their primary set
+      And Rainbow has 65 sets
+      And 25 secondary sets have the number of their primary set
 
     Scenario: A list that was written by hand
       Given an OXO Connect that Rainbow knows, with these sets:
@@ -93,6 +94,7 @@ Feature: Rainbow retrieves the devices
       When the link can be made again
       Then the WSS link comes up again
       And Rainbow has exactly the sets of the PBX
+      And Rainbow knows of the set that was renamed
 
     Scenario: While the link is cut, Rainbow keeps what it has
       Given an OXO Connect with 10 users that Rainbow knows
@@ -107,6 +109,7 @@ Feature: Rainbow retrieves the devices
       And the WSS link was brought up
       When 10 sets are added, 10 renamed and 10 removed
       Then Rainbow has exactly the sets of the PBX
+      And Rainbow knows of all these changes
 
     Scenario: After a restart of the PBX
       Given an OXO Connect with 10 users that Rainbow knows
@@ -119,9 +122,12 @@ Feature: Rainbow retrieves the devices
 
   Rule: Several PBXs do not mix
 
-    Scenario: Another PBX is known to the same PCG
+    Scenario: The OXO Connect becomes another PBX of the same PCG
       Given an OXO Connect with 5 users that Rainbow knows
       And another PBX that Rainbow knows
-      When the WSS link is brought up
+      And the WSS link was brought up
+      And the ID and activation code of the other PBX were entered in OMC
+      And the WSS link came up
+      When a set is added
       Then Rainbow has exactly the sets of the PBX
-      And Rainbow has no set of the other PBX
+      And what Rainbow has under the former PBX ID is what it was

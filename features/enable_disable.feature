@@ -44,7 +44,8 @@ Feature: Enabling and disabling CCCtrlA
       Given the PCG accepts connections and is silent
       And Rainbow was enabled in OMC
       When Rainbow is disabled by OMC
-      Then the PBX is silent for 1 hour
+      Then the PBX has no open connection
+      And the PBX is silent for 1 hour
 
     Scenario: What MMC does shows in OMC
       Given the WSS link was brought up
@@ -72,7 +73,9 @@ Feature: Enabling and disabling CCCtrlA
   Rule: Enabling and disabling does not reinitialise connection parameters already configured
 
     Scenario Outline: Parameters survive: <happens>
-      Given the web proxy asks for an account
+      Given Rainbow is also at the domain "rainbow.example"
+      And the domain in OMC is "rainbow.example"
+      And the web proxy asks for an account
       And the web proxy is configured in OMC with that account
       And the WSS link was brought up
       When <happens>
@@ -91,6 +94,15 @@ Feature: Enabling and disabling CCCtrlA
         | the power is cut while Rainbow is being disabled               |
         | the power is cut while Rainbow is being enabled                |
         | Rainbow is disabled and enabled 5 times                        |
+
+    Scenario: An activation code that was not used yet is kept
+      Given the firewall is rejecting
+      And Rainbow was enabled in OMC
+      And Rainbow was disabled by OMC
+      And the firewall became permissive
+      When Rainbow is enabled by MMC
+      Then the WSS link is up
+      And the PBX logged in with the activation code
 
     Scenario: A disabled PBX stays disabled over a restart
       Given the WSS link was brought up

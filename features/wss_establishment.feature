@@ -43,7 +43,7 @@ Feature: Establishing the WSS link to Rainbow
     Scenario Outline: A firewall that is opened later (<before>, then <after>)
       Given the firewall is <before>
       And Rainbow was enabled in OMC
-      And 2 minutes have passed
+      And 3 minutes have passed
       When the firewall becomes <after>
       Then the WSS link comes up at the next attempt
 
@@ -74,7 +74,7 @@ Feature: Establishing the WSS link to Rainbow
     Scenario: A firewall that forgets its connections cuts the link
       Given the WSS link was brought up
       When the firewall becomes blocking and cuts established connections
-      Then the PBX gives the link up within 3 minutes
+      Then the PBX gives the link up within the ping timeout
       And the WSS link is down
 
     Scenario: A policy of the customer's own
@@ -188,7 +188,7 @@ Feature: Establishing the WSS link to Rainbow
       And the web proxy is configured in OMC
       When Rainbow is enabled in OMC
       And 5 minutes pass
-      Then the WSS link is down
+      Then no PBX has logged in
       And the PBX tried at least 3 times
       And the PBX sends nothing to the Internet itself
 

@@ -12,6 +12,15 @@ from network.fabric import NodeNetwork
 _UNICAST = 1
 """The type of a route that leads somewhere (RTN_UNICAST)."""
 
+PERMANENT = 0x80
+"""The state of an entry of the neighbour table that stays (NUD_PERMANENT)."""
+
+_NOBODY = "02:00:00:00:00:00"
+"""An Ethernet address that no interface has."""
+
+_IFF_UP = 0x1
+"""The flag of an interface that is up."""
+
 _AT_ONCE = {"quickack": 1}
 """Has a node acknowledge at once what it receives: a delayed acknowledgement keeps a site from coming to rest for up to
 200 ms, each time."""
@@ -26,8 +35,8 @@ def index_of(netlink: IPRoute, name: str) -> int:
 
 
 def configure_link(inside: IPRoute, index: int, address: IPv4Interface) -> None:
-    """Brings an interface up with its address and the route to its segment."""
-    inside.addr("add", index=index, address=str(address.ip), prefixlen=address.network.prefixlen)
+    """Brings an interface up with its address and the route to its segment; again, when it has been down."""
+    inside.addr("replace", index=index, address=str(address.ip), prefixlen=address.network.prefixlen)
     inside.link("set", index=index, state="up")
     # In place of the route that the kernel made with the address.
     network, source = str(address.network), str(address.ip)
@@ -36,7 +45,23 @@ def configure_link(inside: IPRoute, index: int, address: IPv4Interface) -> None:
 
 def add_default_route(inside: IPRoute, gateway: IPv4Address) -> None:
     """Sends everything else to the gateway."""
-    inside.route("add", dst="default", gateway=str(gateway), metrics=_AT_ONCE)
+    inside.route("replace", dst="default", gateway=str(gateway), metrics=_AT_ONCE)
+
+
+def add_nobody(inside: IPRoute, index: int, address: IPv4Address) -> None:
+    """Has what goes to an address that nobody has leave by an interface all the same, and vanish: without this the
+    kernel would soon answer that the host is unreachable."""
+    inside.neigh("replace", dst=str(address), lladdr=_NOBODY, ifindex=index, state=PERMANENT)
+
+
+def take_down(inside: IPRoute, name: str) -> None:
+    """Takes an interface down, and with it the routes that lead through it; its address stays."""
+    inside.link("set", index=index_of(inside, name), state="down")
+
+
+def is_down(inside: IPRoute, name: str) -> bool:
+    """Whether an interface is down, as it was told."""
+    return not inside.get_links(index_of(inside, name))[0]["flags"] & _IFF_UP
 
 
 def look(inside: IPRoute) -> NodeNetwork:

@@ -10,16 +10,11 @@ import asyncio
 import socket
 import struct
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from network.wire.frames import FORGED
 from network.wire.pcapng import PcapngWriter
 from node.control import Refusal, command
-
-FORGED = "forged"
-"""The interface under which injected frames stand in the file."""
 
 _EVERY_PROTOCOL = 3
 """What a packet socket listens to (ETH_P_ALL)."""
@@ -32,9 +27,6 @@ _SO_TIMESTAMPNS = 35
 _SO_RCVBUFFORCE = 33
 _BUFFER = 8 * 1024 * 1024
 _TIMESPEC = struct.Struct("qq")
-
-_LATE = 1_000_000
-"""Nanoseconds within which a frame that was stamped is there to be read."""
 
 
 def open_port_tap() -> socket.socket:
@@ -52,27 +44,18 @@ def open_port_tap() -> socket.socket:
     return tap
 
 
-@dataclass(frozen=True)
-class _Tap:
-    """A packet socket, and the names of ports in the capture by the names of its interfaces."""
-
-    socket: socket.socket
-    ports: Mapping[str, str]
-
-
 class Capture:
     """Program of the capture node.
 
-    `taps` are packet sockets: `{"fd": 7, "ports": {"lan": "lan-oxo"}}` is a descriptor, and the names that its
-    interfaces have in the capture; what it sees at others is left out. `path` is the file to write.
+    `tap` is the descriptor of a packet socket, `ports` are the segments' ports, by the names of their interfaces; what
+    it sees at others is left out. `path` is the file to write.
     """
 
-    def __init__(self, taps: list[dict[str, Any]], path: str) -> None:
-        self._taps = [_Tap(socket.socket(fileno=tap["fd"]), tap["ports"]) for tap in taps]
-        self._interfaces = [port for tap in self._taps for port in tap.ports.values()] + [FORGED]
+    def __init__(self, tap: int, ports: list[str], path: str) -> None:
+        self._tap = socket.socket(fileno=tap)
+        self._interfaces = [*ports, FORGED]
         self._numbers = {port: number for number, port in enumerate(self._interfaces)}
         self._path = Path(path)
-        self._read: list[tuple[int, int, bytes]] = []
         self._lost = 0
         self._frame_seen = asyncio.Event()
 
@@ -81,22 +64,20 @@ class Capture:
         self._path.touch(mode=0o600)
         self._file = self._path.open("wb")
         self._writer = PcapngWriter(self._file, self._interfaces)
-        for tap in self._taps:
-            asyncio.get_running_loop().add_reader(tap.socket.fileno(), self._record)
+        asyncio.get_running_loop().add_reader(self._tap.fileno(), self._record)
 
     async def stop(self) -> None:
         """Records what is left and closes the file."""
-        self._drain()
+        self._record()
         self._file.close()
 
     @command
     def flush(self) -> int:
         """Writes everything that has been seen until now; returns the number of frames lost since the start."""
-        self._drain()
+        self._record()
         self._file.flush()
-        for tap in self._taps:
-            _, lost = struct.unpack("II", tap.socket.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8))
-            self._lost += lost
+        _, lost = struct.unpack("II", self._tap.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8))
+        self._lost += lost
         return self._lost
 
     @command
@@ -111,47 +92,29 @@ class Capture:
 
     @command
     def inject(self, port: str, frame: str) -> None:
-        """Sends a frame (in hex) out of an interface, by its name in the capture, and records it as forged."""
-        for tap in self._taps:
-            for device, name in tap.ports.items():
-                if name == port:
-                    data = bytes.fromhex(frame)
-                    # What was seen before stands before it in the file.
-                    self._drain()
-                    self._writer.write(self._numbers[FORGED], time.time_ns(), data)
-                    tap.socket.sendto(data, (device, 0))
-                    return
-        raise Refusal(f"there is no port {port!r} on this site: choose one of {', '.join(self._interfaces[:-1])}")
+        """Sends a frame (in hex) out of a port, and records it as forged."""
+        if port == FORGED or port not in self._numbers:
+            raise Refusal(f"there is no port {port!r} on this site: choose one of {', '.join(self._interfaces[:-1])}")
+        data = bytes.fromhex(frame)
+        # What was seen before stands before it in the file.
+        self._record()
+        self._writer.write(self._numbers[FORGED], time.time_ns(), data)
+        self._tap.sendto(data, (port, 0))
 
     def _record(self) -> None:
-        """Writes what no tap can still have an earlier frame than."""
-        until = time.time_ns() - _LATE
-        self._read_taps()
-        self._read.sort(key=_when)
-        self._write([frame for frame in self._read if _when(frame) <= until])
-        self._read = [frame for frame in self._read if _when(frame) > until]
-
-    def _drain(self) -> None:
-        self._read_taps()
-        self._read.sort(key=_when)
-        self._write(self._read)
-        self._read = []
-
-    def _read_taps(self) -> None:
-        for tap in self._taps:
-            while (seen := _receive(tap.socket)) is not None:
-                device, when, frame = seen
-                # A bridge itself also receives what is flooded; only what enters at a port counts.
-                if device in tap.ports:
-                    self._frame_seen.set()
-                    self._read.append((when, self._numbers[tap.ports[device]], frame))
-
-    def _write(self, frames: Iterable[tuple[int, int, bytes]]) -> None:
-        for when, number, frame in frames:
-            self._writer.write(number, when, frame)
+        """Writes what has been seen, in the order of its times: two processors may hand frames over out of order."""
+        frames = []
+        while (seen := _receive(self._tap)) is not None:
+            port, when, frame = seen
+            # A bridge itself also receives what is flooded; only what enters at a port counts.
+            if port in self._numbers:
+                self._frame_seen.set()
+                frames.append((when, port, frame))
+        for when, port, frame in sorted(frames, key=_when):
+            self._writer.write(self._numbers[port], when, frame)
 
 
-def _when(frame: tuple[int, int, bytes]) -> int:
+def _when(frame: tuple[int, str, bytes]) -> int:
     return frame[0]
 
 

@@ -47,7 +47,14 @@ class Site(Protocol):
         """The command that opens a shell in a node, for a person at a terminal; the node must be running."""
 
     def kill(self, role: Role) -> None:
-        """Ends a node's process at once, as a power cut does; its addresses stay."""
+        """Ends a node's process at once, as a crash does. The node's kernel lives on, with its addresses, and ends the
+        connections."""
+
+    def power_off(self, role: Role) -> None:
+        """Ends a node as a power cut does: it says nothing more, not even that its connections end.
+
+        When it is started again it has its links, and knows of no connection.
+        """
 
     def repair(self, role: Role) -> bool:
         """Gives a node its place on the site again, with its addresses, if it has lost it: somebody may have killed its

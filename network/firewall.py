@@ -2,7 +2,7 @@
 
 A policy is a small file of nft rules for what goes from the LAN to the Internet; what no rule accepts is dropped.
 Around it stands a fixed frame: replies pass, nothing comes in from outside, addresses are translated on the way out. A
-policy may use `$oxo`, `$proxy`, `$dns` and `$pcg` for the addresses of the site.
+policy may use `$oxo`, `$proxy`, `$dns`, `$pcg`, `$cci` and `$vpn` for the addresses of the site.
 """
 
 from __future__ import annotations
@@ -35,6 +35,12 @@ table inet site {{
     ct state new tcp flags & (fin | syn | rst | ack) != syn drop
     iifname "lan" oifname "wan" jump outgoing
   }}
+  # A reply to a connection that the firewall has forgotten is no longer translated, and reaches the firewall itself:
+  # it must not answer with a reset.
+  chain input {{
+    type filter hook input priority filter; policy accept;
+    iifname "wan" drop
+  }}
   chain postrouting {{
     type nat hook postrouting priority srcnat;
     oifname "wan" masquerade
@@ -45,6 +51,9 @@ _AFTER = """
   }
 }
 """
+
+CLOSED = "table inet site { chain forward { type filter hook forward priority filter; policy drop; } }"
+"""The rules of a firewall whose program has not started: nothing passes."""
 
 _TOKEN = re.compile(r'#[^\n]*|"[^"\n]*"|[{}]')
 """What matters for where a brace counts: comments and quoted text, in which none does, and the braces."""

@@ -26,7 +26,7 @@ class Role(enum.Enum):
 
 @dataclass(frozen=True)
 class Segment:
-    """One Ethernet segment. Its name is at most seven characters, since interface names are built from it."""
+    """One Ethernet segment. Its name is at most six characters, since the names of its ports are built from it."""
 
     name: str
     subnet: IPv4Network
@@ -76,6 +76,17 @@ class SitePlan:
         links = self.node(role).links
         return links[0].address if segment is None else {link.segment: link.address for link in links}[segment]
 
+    def exists(self, address: IPv4Address) -> bool:
+        """Whether a node has this address."""
+        return any(link.address == address for node in self.nodes for link in node.links)
+
+    def way_to(self, address: IPv4Address) -> str:
+        """The name of the segment that an address belongs to; KeyError when it is beyond the site."""
+        for segment in self.segments:
+            if address in segment.subnet:
+                return segment.name
+        raise KeyError(address)
+
     def interface(self, link: Link) -> IPv4Interface:
         """The link's address with its segment's prefix length."""
         return IPv4Interface((link.address, self.segment(link.segment).subnet.prefixlen))
@@ -92,6 +103,9 @@ def _link(segment: str, address: str) -> Link:
 
 _LAN_GATEWAY = IPv4Address("192.168.92.1")
 
+_REST_OF_THE_INTERNET = IPv4Address("198.51.100.254")
+"""Nobody has it: what the firewall lets out to addresses beyond the site vanishes there, without a word."""
+
 DEFAULT_PLAN = SitePlan(
     segments=(
         Segment("lan", IPv4Network("192.168.92.0/24")),
@@ -101,7 +115,7 @@ DEFAULT_PLAN = SitePlan(
         # 192.168.92.246/24 is the factory address of an OXO Connect (Installation Manual 3EH21123USAA).
         Node(Role.OXO, (_link("lan", "192.168.92.246"),), _LAN_GATEWAY),
         Node(Role.PROXY, (_link("lan", "192.168.92.10"),), _LAN_GATEWAY),
-        Node(Role.FIREWALL, (_link("lan", "192.168.92.1"), _link("wan", "198.51.100.1"))),
+        Node(Role.FIREWALL, (_link("lan", "192.168.92.1"), _link("wan", "198.51.100.1")), _REST_OF_THE_INTERNET),
         Node(Role.DNS, (_link("wan", "198.51.100.53"),)),
         Node(Role.PCG, (_link("wan", "198.51.100.10"),)),
         Node(Role.CCI, (_link("wan", "198.51.100.20"),)),

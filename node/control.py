@@ -108,13 +108,17 @@ async def _answer(targets: tuple[object, ...], number: int, name: str, params: d
         result = method(**params)
         if inspect.isawaitable(result):
             result = await result
-        return _encode({"id": number, "result": result})
+        line = _encode({"id": number, "result": result})
     except ValueError as error:
         return _encode({"id": number, "refused": str(error)})
     except Exception:
         # A node serves on after a defect in one command, and the bench is told of it.
         logger.exception("the command %s broke", name)
         return _encode({"id": number, "broken": traceback.format_exc()})
+    if len(line) > LINE_LIMIT:
+        # The bench could read nothing after it.
+        return _encode({"id": number, "broken": f"the answer to {name} has {len(line)} bytes (at most {LINE_LIMIT})"})
+    return line
 
 
 def _encode(message: dict[str, Any]) -> bytes:

@@ -73,7 +73,6 @@ class WebProxy:
         self._port = port
         self._authorities = Authorities(Path(confdir), ca_pem, other_ca_pem, upstream_ca_pem)
         self._settings = ModeSettings.read(mode)
-        self._stopped = False
         self._master: Master | None = None
         self._mitmweb: MitmwebMaster | None = None
         self._journal = Journal()
@@ -149,24 +148,11 @@ class WebProxy:
             await self._listener.cut_all("cut by the proxy: its mode changed")
 
     @command
-    async def stop_listening(self) -> None:
-        """Closes the listening socket; live connections stay."""
-        self._stopped = True
-        await self._update_listening()
-
-    @command
-    async def start_listening(self) -> Address:
-        """Listens again, at the same address."""
-        self._stopped = False
-        await self._update_listening()
-        return self.address()
-
-    @command
-    async def restart(self) -> Address:
-        """Cuts everything and listens again, as a proxy that is restarted."""
+    async def restart(self) -> None:
+        """Cuts everything and listens again, unless its mode is not to listen, as a proxy that is restarted."""
         await self._listener.listen(False)
         await self._listener.cut_all("the proxy restarted")
-        return await self.start_listening()
+        await self._update_listening()
 
     @command
     async def cut_all(self) -> int:
@@ -228,9 +214,8 @@ class WebProxy:
         )
 
     async def _update_listening(self) -> None:
-        wanted = self._settings.listens and not self._stopped
         try:
-            await self._listener.listen(wanted)
+            await self._listener.listen(self._settings.listens)
         except OSError as error:
             await self._listener.listen(False)
             reason = os.strerror(error.errno) if error.errno else str(error)

@@ -13,16 +13,13 @@ from network.plan import Role
 from steps.installation import known_by_rainbow, plug_in
 from steps.oxo import brought_up, enable_by_omc
 from steps.proxy import proxy_configured, proxy_removed
-from steps.rainbow import ATTEMPT, CERTIFICATES, FIRST_DELAY, LONGEST_DELAY, link_comes_up
+from steps.rainbow import ATTEMPT, CERTIFICATES, FIRST_DELAY, LONGEST_DELAY, MOMENT, link_comes_up
 from steps.story import Story
 
 ENABLED = "Cloud Connect enabled"
 
 KEEPALIVE_TIMEOUT = 180.0
 """After how long a silence either side gives the connection up, in seconds: a parameter, not a fact."""
-
-MOMENT = 5.0
-"""Within so many seconds a PBX does what it does because of something that it was just asked for."""
 
 
 def record(bench: Bench, story: Story) -> AccountRecord:
@@ -125,6 +122,7 @@ def is_connected(bench: Bench, story: Story) -> None:
     story.cci_session = len(record(bench, story).sessions)
 
 
+@then("the PBX becomes connected to the CCI")
 @then("the PBX is connected to the CCI again")
 def is_connected_again(bench: Bench, story: Story) -> None:
     """A new session has begun, at the latest after the ladder's longest delay."""
@@ -143,6 +141,12 @@ def is_connected_again(bench: Bench, story: Story) -> None:
 def not_connected(bench: Bench, story: Story) -> None:
     """There is no session."""
     bench.expect(lambda: not record(bench, story).connected, "no connection to the CCI", lambda: told(bench, story))
+
+
+@then("no PBX has logged in at the CCI")
+def nobody_logged_in(bench: Bench, story: Story) -> None:
+    """There was never a session."""
+    bench.expect(lambda: not record(bench, story).sessions, "no session ever", lambda: told(bench, story))
 
 
 @then("the connection to the CCI is still the same")

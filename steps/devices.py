@@ -8,6 +8,7 @@ from pytest_bdd import given, parsers, then, when
 
 from bench.bench import Bench
 from emulators.oxo.phoneset import PhoneSet, Rank
+from emulators.pbxagent.devices import Device
 from steps.rainbow import told
 from steps.story import Story
 
@@ -15,20 +16,24 @@ Identity = tuple[str, str, str, str, str, int]
 """What makes a device the same: id, number, first name, last name, family, rank."""
 
 
+def of_set(one: PhoneSet) -> Identity:
+    """A set as it was entered at the PBX."""
+    return one.id, one.number, one.first_name, one.last_name, one.family, list(Rank).index(one.rank)
+
+
+def of_device(one: Device) -> Identity:
+    """A device as Rainbow has it."""
+    return one.id, one.short_number, one.first_name, one.last_name, one.type, one.rank
+
+
 def entered(bench: Bench) -> list[Identity]:
     """The sets as the installer entered them."""
-    rank = list(Rank).index
-    return sorted(
-        (one.id, one.number, one.first_name, one.last_name, one.family, rank(one.rank)) for one in bench.oxo.sets()
-    )
+    return sorted(map(of_set, bench.oxo.sets()))
 
 
 def retrieved(bench: Bench, story: Story) -> list[Identity]:
     """The devices as Rainbow has them."""
-    return sorted(
-        (one.id, one.short_number, one.first_name, one.last_name, one.type, one.rank)
-        for one in bench.rainbow.pbx(story.pbx_id).devices
-    )
+    return sorted(map(of_device, bench.rainbow.pbx(story.pbx_id).devices))
 
 
 @then("Rainbow has exactly the sets of the PBX")
@@ -62,15 +67,15 @@ def exactly_the_list(bench: Bench, story: Story) -> None:
     bench.expect(lambda: sorted(there) == sorted(story.listed), f"{story.listed}", lambda: f"Rainbow has {there}")
 
 
-@then("secondary sets have the number of their primary set")
-def secondaries_share(bench: Bench, story: Story) -> None:
-    """Each secondary's number is that of a primary, and there are secondaries."""
+@then(parsers.parse("{number:d} secondary sets have the number of their primary set"))
+def secondaries_share(bench: Bench, story: Story, number: int) -> None:
+    """Each secondary's number is that of a primary, and there are that many secondaries."""
     devices = bench.rainbow.pbx(story.pbx_id).devices
     primaries = {device.short_number for device in devices if device.rank == 0}
     secondaries = [device.short_number for device in devices if device.rank > 0]
     bench.expect(
-        lambda: bool(secondaries) and set(secondaries) <= primaries,
-        "secondary sets with a primary's number",
+        lambda: len(secondaries) == number and set(secondaries) <= primaries,
+        f"{number} secondary sets with a primary's number",
         lambda: f"{len(secondaries)} secondary sets, of which without a primary: {set(secondaries) - primaries}",
     )
 
@@ -104,63 +109,61 @@ def retrieve_again(bench: Bench, story: Story) -> None:
 @when(parsers.re("a set is (?P<how>added|renamed|removed)"))
 def change_a_set(bench: Bench, story: Story, how: str) -> None:
     """One set of the PBX is another afterwards."""
-    story.changed_set = change(bench, how, 0)
+    change(bench, story, how, 0)
     bench.time.rest()
 
 
 @when(parsers.parse("{added:d} sets are added, {renamed:d} renamed and {removed:d} removed"))
-def change_many(bench: Bench, added: int, renamed: int, removed: int) -> None:
+def change_many(bench: Bench, story: Story, added: int, renamed: int, removed: int) -> None:
     """Many changes without a pause."""
     for number in range(removed):
-        change(bench, "removed", number)
+        change(bench, story, "removed", number)
     for number in range(renamed):
-        change(bench, "renamed", number)
+        change(bench, story, "renamed", number)
     for number in range(added):
-        change(bench, "added", number)
+        change(bench, story, "added", number)
     bench.time.rest()
 
 
-def change(bench: Bench, how: str, number: int) -> PhoneSet:
-    """Makes one change; `number` keeps several of a kind apart."""
+def change(bench: Bench, story: Story, how: str, number: int) -> None:
+    """Makes one change and keeps it in mind; `number` keeps several of a kind apart."""
     sets = bench.oxo.sets()
     if how == "added":
         new = PhoneSet(f"new-{number}", str(700 + number), "New", f"Colleague {number}", sets[0].family)
         bench.oxo.add_set(new)
-        return new
-    one = sets[number] if how == "renamed" else sets[-1]
-    if how == "removed":
-        bench.oxo.remove_set(one.id)
-        return one
-    bench.oxo.rename_set(one.id, "Renamed", f"Person {number}")
-    return replace(one, first_name="Renamed", last_name=f"Person {number}")
+        story.changed_sets[new.id] = new
+    elif how == "renamed":
+        renamed = replace(sets[number], first_name="Renamed", last_name=f"Person {number}")
+        bench.oxo.rename_set(renamed.id, renamed.first_name, renamed.last_name)
+        story.changed_sets[renamed.id] = renamed
+    else:
+        bench.oxo.remove_set(sets[-1].id)
+        story.changed_sets[sets[-1].id] = None
 
 
-@then(parsers.re("Rainbow knows of the set that was (?P<how>added|renamed|removed)"))
-def rainbow_knows(bench: Bench, story: Story, how: str) -> None:
-    """The set is there under its name now, or is not there any more."""
-    changed = story.changed_set
-    assert changed is not None
-    names = {device.id: (device.first_name, device.last_name) for device in bench.rainbow.pbx(story.pbx_id).devices}
-    wanted = None if how == "removed" else (changed.first_name, changed.last_name)
-    bench.expect(
-        lambda: names.get(changed.id) == wanted,
-        f"the set {changed.id} {how}",
-        lambda: f"Rainbow has it as {names.get(changed.id)}",
-    )
+@then(parsers.re("Rainbow knows of the set that was (added|renamed|removed)"))
+@then("Rainbow knows of all these changes")
+def rainbow_knows(bench: Bench, story: Story) -> None:
+    """Each set that was changed is there as it is now, or is not there any more, whatever the PBX says it has."""
+    assert story.changed_sets
+    wanted = {id: None if one is None else of_set(one) for id, one in story.changed_sets.items()}
+    devices = {device.id: of_device(device) for device in bench.rainbow.pbx(story.pbx_id).devices}
+    there = {id: devices.get(id) for id in wanted}
+    bench.expect(lambda: there == wanted, f"{wanted}", lambda: f"Rainbow has {there}")
 
 
 @given("another PBX that Rainbow knows")
 def another_pbx(bench: Bench, story: Story) -> None:
-    """A second PBX in Rainbow's books; its own sets were never retrieved."""
+    """A second PBX in Rainbow's books, which has never connected."""
     story.other_pbx_id = bench.rainbow.create().pbx_id
 
 
-@then("Rainbow has no set of the other PBX")
-def other_pbx_empty(bench: Bench, story: Story) -> None:
-    """Nothing of the one PBX's sets is under the other's name."""
-    other = bench.rainbow.pbx(story.other_pbx_id)
+@then("what Rainbow has under the former PBX ID is what it was")
+def former_is_kept(bench: Bench, story: Story) -> None:
+    """Nothing was told in the name of the PBX that the OXO Connect was before."""
+    there = bench.rainbow.pbx(story.other_pbx_id).devices
     bench.expect(
-        lambda: not other.devices,
-        "no set under the other PBX",
-        lambda: f"{len(other.devices)} sets under it",
+        lambda: there == story.kept,
+        f"the {len(story.kept)} sets from before",
+        lambda: f"{len(there)} sets, of which from before: {sum(one in story.kept for one in there)}",
     )

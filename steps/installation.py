@@ -48,10 +48,10 @@ def known_oxo_with_users(bench: Bench, story: Story, users: int) -> None:
     install(bench, story, {"users": users})
 
 
-@given(parsers.parse("an OXO Connect with {users:d} users, {some:d} of them with secondary sets, that Rainbow knows"))
-def known_oxo_with_secondaries(bench: Bench, story: Story, users: int, some: int) -> None:
-    """A PBX some of whose users have more than one set."""
-    install(bench, story, {"users": users, "secondaries": some})
+@given(parsers.parse("an OXO Connect with {users:d} users and {secondaries:d} secondary sets that Rainbow knows"))
+def known_oxo_with_secondaries(bench: Bench, story: Story, users: int, secondaries: int) -> None:
+    """A PBX some of whose users have one or two secondary sets beside their primary one."""
+    install(bench, story, {"users": users, "secondaries": secondaries})
 
 
 @given("an OXO Connect that Rainbow knows, with these sets:")

@@ -133,6 +133,18 @@ def wrong_pbx_id(bench: Bench, story: Story) -> None:
     bench.oxo.omc(Page.RAINBOW, {"PBX ID": story.pbx_id[:-1] + last})
 
 
+@given("the ID and activation code of the other PBX were entered in OMC")
+def become_the_other_pbx(bench: Bench, story: Story) -> None:
+    """The OXO Connect is another PBX to Rainbow from now on, and the scenario is about that one."""
+    bench.time.rest()
+    story.since = bench.wire.now()
+    former, story.kept = story.pbx_id, bench.rainbow.pbx(story.pbx_id).devices
+    story.pbx_id, story.other_pbx_id = story.other_pbx_id, former
+    story.link = story.retrievals = 0
+    code = bench.rainbow.activation_code(story.pbx_id)
+    bench.oxo.omc(Page.RAINBOW, {"PBX ID": story.pbx_id, "Activation code": code})
+
+
 @when(parsers.parse('{field} is set to "{value}" in OMC'))
 def set_field(bench: Bench, story: Story, field: str, value: str) -> None:
     """Edits one field and clicks OK; what OMC says when it refuses is kept."""

@@ -9,6 +9,7 @@ import pytest
 from bench.cloud import VPN_GATEWAY
 from emulators.oxo.omc import Page
 from emulators.oxo.phoneset import PhoneSet
+from emulators.pbxagent.devices import Device
 
 
 @dataclass
@@ -18,13 +19,15 @@ class Story:
     pbx_id: str = ""
     activation_code: str = ""
     other_pbx_id: str = ""
+    """The ID of a second PBX that Rainbow knows."""
+    kept: list[Device] = field(default_factory=list)
+    """What Rainbow had under the other PBX ID when the OXO Connect got the one that it has now."""
     link: int = 0
     """The number of the session at the PCG that the scenario took for its link."""
     retrievals: int = 0
     """How many times Rainbow had retrieved the devices when the scenario took its link."""
     since: float = 0.0
     """The wire time of the last thing that was done to the site."""
-    proxy_account: tuple[str, str] = ("", "")
     shown: dict[Page, dict[str, str | bool]] = field(default_factory=dict)
     """What OMC showed of the connection parameters when the link was brought up."""
     silent_since: float = 0.0
@@ -41,8 +44,8 @@ class Story:
     """The number of the request that opened the first connection."""
     refusal: str = ""
     """What OMC said when it refused a value."""
-    changed_set: PhoneSet | None = None
-    """The set that was added, renamed or removed, as it is now, or was before it was removed."""
+    changed_sets: dict[str, PhoneSet | None] = field(default_factory=dict)
+    """By ID, the sets that were added or renamed, as they are now, and None for those that were removed."""
     listed: list[tuple[str, ...]] = field(default_factory=list)
     """The sets of a list that was written by hand: number, first name, last name, family and rank."""
 

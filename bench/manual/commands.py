@@ -13,7 +13,7 @@ from bench.manual.keeping import Refused
 from bench.manual.operating import OPERATING, call_verb, show
 from bench.manual.place import NotRunning, Place
 from bench.manual.status import show_log, show_status
-from bench.manual.upstart import NO_PROXY, Upstart, Wish
+from bench.manual.upstart import EVERYWHERE, NO_PROXY, Upstart, Wish
 from network.fabric import FabricError
 from network.plan import Role
 from node.remote import NodeError
@@ -36,7 +36,13 @@ _MODES = [mode.value for mode in ProxyMode]
 @click.option("--users", type=click.IntRange(0, 300), default=Wish.users, show_default=True, help="Users of the PBX.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="The page's port (default: a free one).")
 @click.option("--mitmweb-port", type=click.IntRange(0, 65535), default=0, help="mitmweb's port (default: a free one).")
-@click.option("--listen", default=Upstart.listen, show_default=True, help="The address of both.")
+@click.option(
+    "--listen",
+    type=click.Choice([Upstart.listen, EVERYWHERE]),
+    default=Upstart.listen,
+    show_default=True,
+    help=f"The address of both; {EVERYWHERE} in a container, of which a port of loopback is published.",
+)
 @click.option("-d", "--detach", is_flag=True, help="Return when it is up, and leave it running.")
 def up(
     fabric: str, policy: str, proxy: str, users: int, port: int, mitmweb_port: int, listen: str, detach: bool
@@ -49,11 +55,9 @@ def up(
         wish = Wish(policy, proxy, users)
     except ValueError as error:
         raise Refused(str(error)) from error
-    place = Place()
-    told = keeping.detach(place) if detach else None
     chosen = FABRICS[0] if fabric == AUTO else fabric
     upstart = Upstart(wish, chosen, lambda: make_fabric(chosen), listen, port, mitmweb_port)
-    keeping.keep(place, upstart, told or (lambda: None))
+    keeping.keep(Place(), upstart, detach)
 
 
 @click.command()

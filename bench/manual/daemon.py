@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import secrets
 import signal
 import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
+import click
 from aiohttp import web
 
 from bench.bench import BenchOptions
@@ -21,11 +24,18 @@ from bench.manual.installation import Installation
 from bench.manual.place import Place
 from bench.manual.upstart import Running, Upstart
 from bench.manual.web import make_app
-from network.fabric import Fabric
+from network.fabric import Fabric, FabricError
 from node.control import Control
+from node.remote import NodeError
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 MITMWEB_SOCKET = "mitmweb"
 """The name of mitmweb's socket, in the folder of the bench."""
+
+BUILT_WITHIN = 5.0
+"""Seconds for which a site that is coming up is waited for, so that it can be taken down in order, when the bench is to
+end before that."""
 
 
 class Daemon:
@@ -37,11 +47,13 @@ class Daemon:
         self._over = asyncio.Event()
 
     async def run(self, up: Callable[[Running], None]) -> str | None:
-        """Brings the bench up, tells where it is, and serves until it is told to end. Returns why the site was lost,
-        None when it ended in order. Raises FabricError, NodeError, PolicyRefused, OSError when it cannot come up."""
+        """Brings the bench up, tells where it is, and serves until it is told to end, by a command or a signal; a
+        second signal kills it. Returns why the site was lost, None when it ended in order. Raises FabricError,
+        NodeError, PolicyRefused, OSError when it cannot come up."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._over.set)
+        for number in _SIGNALS:
+            loop.add_signal_handler(number, self._signalled)
+        over = asyncio.create_task(self._over.wait())
         token = secrets.token_urlsafe(24)
         evidence = new_run_folder(artifacts_folder())
         evidence.mkdir(parents=True, mode=0o700)
@@ -54,23 +66,50 @@ class Daemon:
             stack.push_async_callback(mitmweb.stop)
             port = sock.getsockname()[1]
             mitmweb_url = f"http://127.0.0.1:{mitmweb.port}/?token={token}"
-            fabric, installation = await loop.run_in_executor(thread, self._install, evidence, token)
+            installing = loop.run_in_executor(thread, self._install, evidence, token)
+            await self._built(installing, over)
+            try:
+                fabric, installation = installing.result()
+            except (FabricError, NodeError, OSError):
+                if self._over.is_set():
+                    # Nobody wants the site any more.
+                    return None
+                raise
             stack.push_async_callback(self._close, thread, fabric, installation)
-            desk = Desk(thread, installation, self._upstart.fabric, mitmweb_url)
+            if self._over.is_set():
+                return None
+            desk = Desk(thread, installation, self._upstart.fabric, mitmweb_url, self._over.is_set)
             await desk.look()
             await self._serve_page(stack, desk, sock, token, port)
             running = Running(f"http://127.0.0.1:{port}/?token={token}", mitmweb_url, evidence)
             await self._serve_commands(stack, DeskControl(desk, running, self._over.set))
-            looking, over = asyncio.create_task(desk.look_on()), asyncio.create_task(self._over.wait())
+            looking = asyncio.create_task(desk.look_on())
             up(running)
             await asyncio.wait({looking, over}, return_when=asyncio.FIRST_COMPLETED)
+            self._over.set()
             if looking.done():
                 # Only a defect ends it: a page that shows nothing new any more would hide that.
-                over.cancel()
                 looking.result()
             looking.cancel()
             await asyncio.wait({looking})
             return desk.gone
+
+    def _signalled(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
+        self._over.set()
+
+    async def _built(self, installing: asyncio.Future[Any], over: asyncio.Future[Any]) -> None:
+        """Waits until the site is built, or could not be. Ends this process when the bench is to end before that: a
+        thread that builds, perhaps an image for minutes, cannot be stopped. What it has made ends with the process."""
+        await asyncio.wait({installing, over}, return_when=asyncio.FIRST_COMPLETED)
+        if not installing.done():
+            await asyncio.wait({installing}, timeout=BUILT_WITHIN)
+        if not installing.done():
+            click.echo("oxobench: ended before the site was up", err=True)
+            os._exit(1)
 
     def _install(self, evidence: Path, token: str) -> tuple[Fabric, Installation]:
         fabric = self._upstart.make_fabric()

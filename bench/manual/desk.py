@@ -35,9 +35,16 @@ class Desk:
     """
 
     def __init__(
-        self, thread: ThreadPoolExecutor, installation: Installation, fabric: str, mitmweb: str | None
+        self,
+        thread: ThreadPoolExecutor,
+        installation: Installation,
+        fabric: str,
+        mitmweb: str | None,
+        over: Callable[[], bool],
     ) -> None:
+        """`over` says, on any thread, whether the bench is to end: then no more time is let pass."""
         self._thread = thread
+        self._over = over
         self._loop = asyncio.get_running_loop()
         self._installation = installation
         bench = installation.bench
@@ -116,9 +123,10 @@ class Desk:
             self.gone = str(error)
         self._tell()
 
-    def _look_meanwhile(self) -> None:
+    def _look_meanwhile(self) -> bool:
         self._timeline.look()
         self._tell()
+        return self._over()
 
     def _examine(self) -> None:
         """Takes note of the last thing that failed on the way to Rainbow."""
@@ -169,6 +177,11 @@ class DeskControl:
         if not self._desk.busy:
             await self._desk.look()
         return self._desk.snapshot()
+
+    @command
+    def gone(self) -> str | None:
+        """Why the site itself is gone, by the last look; None while it stands."""
+        return self._desk.gone
 
     @command
     async def happened(self, after: int, within: float = 0.0) -> tuple[int, Sequence[dict[str, Any]]]:

@@ -6,6 +6,9 @@ import re
 
 from node.control import Refusal
 
+LONGEST_ADVANCE = 7 * 24 * 3600.0
+"""The most seconds that time is let pass at once."""
+
 _UNITS = {"s": 1, "min": 60, "m": 60, "h": 3600}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|min|m|h)?")
 

@@ -7,6 +7,7 @@ keeps. A page that is too slow, or was away for too long, is told how many happe
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
@@ -44,6 +45,8 @@ class EventStream:
         self._write = write
         self._last = last
         self._shown: dict[str, Any] = {}
+        self._written = 0.0
+        """When something was sent last, by the loop's clock."""
 
     async def run(self) -> None:
         """Sends what is new, until it is cancelled. Raises TimeoutError when the page takes nothing any more, and what
@@ -56,10 +59,12 @@ class EventStream:
                 woken.clear()
                 await self._send_new()
                 await asyncio.sleep(PAUSE)
-                try:
-                    async with asyncio.timeout(HEARTBEAT):
+                # A wake-up need not mean that there is anything to send.
+                heartbeat = self._written + HEARTBEAT
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout_at(heartbeat):
                         await woken.wait()
-                except TimeoutError:
+                if asyncio.get_running_loop().time() >= heartbeat:
                     await self._send(b": still here\n\n")
         finally:
             unsubscribe()
@@ -81,6 +86,7 @@ class EventStream:
     async def _send(self, data: bytes) -> None:
         async with asyncio.timeout(TAKES_WITHIN):
             await self._write(data)
+        self._written = asyncio.get_running_loop().time()
 
 
 def _event(name: str, data: object, number: int | None = None) -> bytes:

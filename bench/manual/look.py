@@ -30,7 +30,7 @@ from bench.manual.snapshot import (
     TunnelNow,
 )
 from bench.pki import CertificateKind
-from emulators.cci.account import AccountRecord, Outcome, RequestKind
+from emulators.cci.account import AccountRecord, Acknowledgement, Outcome, RequestKind
 from emulators.door.faults import FaultKind, value_of
 from emulators.oxo.families import Families
 from emulators.oxo.omc import CONNECTION_STATUS, Page
@@ -80,6 +80,8 @@ class _Seen:
     proxy_page: dict[str, str | bool] | None = None
     cloud_page: dict[str, str | bool] | None = None
     tunnel: TunnelNow | None = None
+    closed: float = 0.0
+    """When the last request was answered of those that had been when there was no tunnel, in site time."""
 
 
 class Look:
@@ -185,12 +187,20 @@ class Look:
 
     def _ask_vpn(self) -> None:
         up = [one for one in self._bench.vpn.tunnels() if one.account == VPN_ACCOUNT]
+        if not up:
+            # The cloud was asked before: who had been let in by then was in a tunnel that has ended.
+            self._last.closed = max((at for one in self._requests() if (at := one.answered) is not None), default=0.0)
         self._last.tunnel = TunnelNow(up[0].address, self._users()) if up else None
 
+    def _requests(self) -> list[Acknowledgement]:
+        return [] if self._last.cloud is None else self._last.cloud.acknowledgements
+
     def _users(self) -> list[str]:
-        """Who shares the tunnel: whoever was let in since the last close."""
+        """Who shares the tunnel: whoever was let in since the last close, or since there was none last."""
         users: list[str] = []
-        for one in [] if self._last.cloud is None else self._last.cloud.acknowledgements:
+        for one in self._requests():
+            if one.answered is None or one.answered <= self._last.closed:
+                continue
             if one.kind is RequestKind.CLOSE and one.outcome is Outcome.CLOSED:
                 users.clear()
             elif one.kind is RequestKind.OPEN and one.outcome is Outcome.OPENED:

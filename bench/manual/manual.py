@@ -13,7 +13,7 @@ from typing import Any
 
 from bench.cloud import VPN_GATEWAY
 from bench.manual.copying import copy_capture
-from bench.manual.durations import in_words
+from bench.manual.durations import LONGEST_ADVANCE, in_words
 from bench.manual.installation import Installation
 from bench.pki import CertificateKind
 from bench.rainbow import Rainbow
@@ -31,21 +31,18 @@ from node.remote import NodeGone
 MMC_TOGGLE = ("System", "Rainbow", "Choice")
 """The keys that switch Rainbow (Installation Manual p. 42, 3.5.2.2)."""
 
-LONGEST_ADVANCE = 7 * 24 * 3600.0
-"""The most seconds that time is let pass at once."""
-
 _WAYS = ("omc", "mmc")
 
 
 class ManualBench:
     """The verbs. `busy` is told what goes on while time passes, and None when it is over; `look` is called now and
-    then while it passes."""
+    then while it passes, and says whether no more of it may."""
 
     def __init__(
         self,
         installation: Installation,
         busy: Callable[[str | None], None] = lambda what: None,
-        look: Callable[[], None] = lambda: None,
+        look: Callable[[], bool] = lambda: False,
     ) -> None:
         self.installation = installation
         self._busy = busy
@@ -230,16 +227,13 @@ class ManualBench:
         passage = self.installation.bench.time
         self._busy(f"letting {in_words(seconds)} pass")
         try:
-            passage.until(self._looked, seconds)
+            if passage.until(self._look, seconds):
+                raise Refusal("Time was let pass no further, since the bench is about to end.")
         except NodeGone as gone:
             raise Refusal(f"Time cannot be let pass while a node is dead ({gone}): start it again first.") from gone
         finally:
             self._busy(None)
         return in_words(seconds)
-
-    def _looked(self) -> bool:
-        self._look()
-        return False
 
     @command
     def heal(self) -> list[str]:

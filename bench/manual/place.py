@@ -8,7 +8,7 @@ import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 from bench.evidence import artifacts_folder
 from bench.manual.upstart import Running
@@ -22,6 +22,14 @@ class NotRunning(ValueError):
     """No manual bench runs in this checkout; the text says how to start one."""
 
 
+class Busy(ValueError):
+    """The manual bench runs, but has no time to answer."""
+
+
+class NotMine(ValueError):
+    """The place is another user's, or cannot be written; the text says what to do."""
+
+
 class Place:
     """The folder `up` among the evidence. A lock on a file in it goes with the process that holds it, however
     that ends, so what a dead bench left is never taken for a living one."""
@@ -29,28 +37,35 @@ class Place:
     def __init__(self) -> None:
         self.folder = artifacts_folder() / "up"
         self._socket = self.folder / "control"
+        self._lock = self.folder / "lock"
 
     @contextlib.contextmanager
-    def taken(self, wait: bool = False) -> Iterator[bool]:
-        """Takes the place for this process: True, or False when a bench has it already. With `wait`, waits for it."""
-        self._make_folder()
-        with (self.folder / "lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            except BlockingIOError:
-                yield False
-                return
-            yield True
+    def taken(self) -> Iterator[bool]:
+        """Takes the place for this process and those that it forks: True, or False when a bench has it already. Raises
+        NotMine."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            lock = self._lock.open("w")
+        except OSError as error:
+            raise NotMine(
+                f"Cannot write {self.folder}: {error.strerror}; set OXOBENCH_ARTIFACTS to a folder of your own."
+            ) from error
+        with lock:
+            yield _locked(lock, fcntl.LOCK_EX)
+
+    def held(self) -> bool:
+        """Whether a bench has the place, which it also has while it comes up and goes down."""
+        try:
+            with self._lock.open() as lock:
+                return not _locked(lock, fcntl.LOCK_SH)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
 
     def log(self) -> BinaryIO:
-        """A new file for what a bench says that nobody looks at, `up.log`."""
-        self._make_folder()
+        """A new file for what a bench says that nobody looks at, `up.log`; for whoever has the place."""
         path = self.folder / "up.log"
         path.unlink(missing_ok=True)
         return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), "w+b")
-
-    def _make_folder(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def listen(self) -> socket.socket:
         """The control socket, for whoever has the place; it belongs to the owner of the folder, and to nobody else."""
@@ -71,35 +86,49 @@ class Place:
         self._socket.unlink(missing_ok=True)
 
     def connect(self) -> Remote:
-        """The bench that runs here. Raises NotRunning."""
+        """The bench that runs here. Raises NotRunning, NotMine."""
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             with short_path(self._socket) as path:
                 sock.connect(path)
+        except PermissionError:
+            sock.close()
+            raise NotMine(
+                f"{self.folder} is another user's, and so is the bench that may run there: operate it as that user "
+                "(root's with sudo), or set OXOBENCH_ARTIFACTS to a folder of your own."
+            ) from None
         except OSError:
             sock.close()
+            if self.held():
+                raise NotRunning("A manual bench is coming up or going down here: try again in a moment.") from None
             raise NotRunning("No manual bench runs here: start one with `./oxobench up`.") from None
         return Remote("bench", sock)
 
     def call(self, name: str, within: float = 60.0, **parameters: Any) -> Any:
-        """Has the bench carry a verb out and returns what came of it. Raises NotRunning, Refusal, NodeError."""
+        """Has the bench carry a verb out and returns what came of it. Raises NotRunning, NotMine, Busy, Refusal,
+        NodeError."""
         return self._ask("call", within, verb=name, parameters=parameters)
 
     def status(self) -> dict[str, Any]:
-        """The bench's snapshot. Raises NotRunning."""
+        """The bench's snapshot. Raises NotRunning, NotMine, Busy."""
         snapshot: dict[str, Any] = self._ask("snapshot")
         evidence, capture = self._here(snapshot["evidence"]), Path(snapshot["capture"]).name
         return {**snapshot, "evidence": str(evidence), "capture": str(evidence / capture)}
 
+    def gone(self) -> str | None:
+        """Why the site itself is gone; None while it stands. Raises NotRunning, NotMine, Busy."""
+        why: str | None = self._ask("gone")
+        return why
+
     def where(self) -> Running:
-        """Where page, mitmweb and evidence of the bench are. Raises NotRunning."""
+        """Where page, mitmweb and evidence of the bench are. Raises NotRunning, NotMine, Busy."""
         told = self._ask("where")
         return Running(told["page"], told["mitmweb"], self._here(told["evidence"]))
 
     def happened(self, after: int, within: float = 0.0) -> tuple[int, list[dict[str, Any]]]:
         """How many entries of the time line after `after` are not kept any more, and those that are.
 
-        Waits up to `within` seconds until there is one. Raises NotRunning.
+        Waits up to `within` seconds until there is one. Raises NotRunning, NotMine.
         """
         remote = self.connect()
         try:
@@ -122,6 +151,15 @@ class Place:
         except NodeGone:
             raise NotRunning(_ENDED) from None
         except NodeSilent:
-            raise NotRunning(f"The manual bench did not answer within {within:g} s; it may be busy.") from None
+            raise Busy(f"The manual bench did not answer within {within:g} s; it may be busy.") from None
         finally:
             remote.close()
+
+
+def _locked(lock: IO[str], how: int) -> bool:
+    """Locks an open file, if nobody else holds it."""
+    try:
+        fcntl.flock(lock, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

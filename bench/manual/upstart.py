@@ -14,8 +14,10 @@ from proxies.modes import ModeSettings, ProxyMode
 NO_PROXY = "none"
 """In place of a proxy mode: the PBX is not configured to use the web proxy."""
 
-
 PROXY_ACCOUNT = "oxo"
+
+EVERYWHERE = "0.0.0.0"
+"""Where page and mitmweb of a bench in a container listen; all the same, they answer to loopback's names only."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Wish:
 
 @dataclass(frozen=True)
 class Upstart:
-    """How the bench is brought up. Port 0 is any free one; `listen` is loopback unless another address is asked for."""
+    """How the bench is brought up. Port 0 is any free one; `listen` is loopback's address, or EVERYWHERE."""
 
     wish: Wish
     fabric: str

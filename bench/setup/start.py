@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import NoReturn
 
@@ -19,11 +20,11 @@ def main(arguments: list[str]) -> int:
     root = Path(__file__).resolve().parents[2]
     environment = Environment(Path(os.path.abspath(os.environ.get("OXOBENCH_VENV") or root / ".venv")), root)
     try:
-        # The doctor only looks, so it must run where something is missing; so must help.
-        only_looks = not arguments or arguments[0] == "doctor" or "--help" in arguments
-        needed = [*([] if environment.ready() else [tools.VENV]), *([] if only_looks else [tools.NFT])]
+        tools.clear_up()
+        builds = _builds_here(arguments)
+        needed = [*([] if environment.ready() else [tools.VENV]), *([tools.NFT] if builds else [])]
         # Without charon, scenarios that need a VPN tunnel are left out.
-        tools.provide(needed, [] if only_looks else [tools.CHARON])
+        tools.provide(needed, [tools.CHARON] if builds else [])
         environment.provide()
     except SetupError as error:
         say(str(error))
@@ -32,6 +33,14 @@ def main(arguments: list[str]) -> int:
         say("the set-up was interrupted; the next start takes it up again")
         return INTERRUPTED
     _become(environment.python, arguments)
+
+
+def _builds_here(arguments: list[str]) -> bool:
+    """Whether the command may build a site from this machine's own tools: containers bring theirs."""
+    own = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    if not own or own[0] not in ("run", "test", "up") or {"-h", "--help"} & set(own):
+        return False
+    return re.search(r"--fabric[ =](docker|compose)\b", " ".join(own)) is None
 
 
 def _become(python: Path, arguments: list[str]) -> NoReturn:

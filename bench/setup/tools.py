@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import fcntl
 import importlib
 import importlib.util
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 from bench.setup.report import SetupError, say
 
@@ -40,6 +44,7 @@ _SYSTEMD = Path("/run/systemd/system")
 """It is there while systemd runs."""
 _POLICY = Path("/usr/sbin/policy-rc.d")
 _POLICY_TEXT = "#!/bin/sh\n# oxobench starts no service with the packages that it installs.\nexit 101\n"
+"""By it a policy is known to be ours, and not the administrator's."""
 
 
 def _has(program: str) -> bool:
@@ -71,6 +76,19 @@ CHARON = Tool(
 
 VENV = Tool("Python's venv", (f"python{sys.version_info.major}.{sys.version_info.minor}-venv",), _has_ensurepip)
 """Makes the Python environment; Debian and Ubuntu keep it in a package apart."""
+
+
+def clear_up() -> None:
+    """Ends an installation that was killed: nothing of it keeps services from starting, or starts one. For root only.
+
+    If it is still at work it is waited for. Raises SetupError.
+    """
+    if os.geteuid() == 0 and _policy_is_ours():
+        with _alone() as lock:
+            # Whoever was at work may have ended meanwhile, and cleared up.
+            if _policy_is_ours():
+                with _undisturbed(), _no_service_started([CHARON.service]):
+                    _configure(lock)
 
 
 def provide(needed: Sequence[Tool], wanted: Sequence[Tool] = ()) -> None:
@@ -107,15 +125,12 @@ def _install(tools: Sequence[Tool]) -> None:
     """Installs tools, as root on Debian or Ubuntu, and starts nothing that must not run. Raises SetupError."""
     if not tools:
         return
-    packages = " ".join(_packages(tools))
-    services = _new_services(tools)
-    say(f"{_names(tools)} missing: installing {packages} with apt-get ...")
-    with _no_service_started(services):
-        _apt_install(_packages(tools))
-    for service in services:
-        _disable(service)
+    packages = _packages(tools)
+    say(f"{_names(tools)} missing: installing {' '.join(packages)} with apt-get ...")
+    with _alone() as lock, _undisturbed(), _no_service_started(_new_services(tools)):
+        _apt_install(packages, lock)
     if still := [tool for tool in tools if not tool.present()]:
-        raise SetupError(f"apt-get installed {packages}, but {_names(still)} is still missing.")
+        raise SetupError(f"apt-get installed {' '.join(packages)}, but {_names(still)} is still missing.")
 
 
 def _names(tools: Sequence[Tool]) -> str:
@@ -135,26 +150,75 @@ def _command(tools: Sequence[Tool]) -> str:
 
 def _new_services(tools: Sequence[Tool]) -> list[str]:
     """The units that come with the tools. One that is there already is the administrator's business."""
-    services = [tool.service for tool in tools if tool.service]
-    return [service for service in services if not any((folder / service).exists() for folder in _UNITS)]
+    return [tool.service for tool in tools if tool.service and not _has_unit(tool.service)]
+
+
+def _has_unit(service: str) -> bool:
+    return any((folder / service).exists() for folder in _UNITS)
+
+
+def _policy_is_ours() -> bool:
+    return _POLICY.exists() and _POLICY.read_text(encoding="utf-8", errors="replace") == _POLICY_TEXT
+
+
+@contextmanager
+def _alone() -> Iterator[int]:
+    """Holds a lock on the policy's folder: one start at a time installs. Whoever inherits the lock holds it too."""
+    lock = os.open(_POLICY.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("another start is installing system packages; waiting for it ...")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield lock
+    finally:
+        os.close(lock)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Puts off what would end this process, until the block has ended: packages are to be installed whole."""
+    came: list[int] = []
+
+    def put_off(number: int, frame: FrameType | None) -> None:
+        if not came:
+            say("waiting for the end of the installation, which must not be interrupted ...")
+        came.append(number)
+
+    before = {number: signal.signal(number, put_off) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])
 
 
 @contextmanager
 def _no_service_started(services: Sequence[str]) -> Iterator[None]:
-    """Has packages start no service, by Debian's policy-rc.d. A policy of the administrator's own stays in force."""
-    ours = not _POLICY.exists() or _POLICY.read_text(encoding="utf-8", errors="replace") == _POLICY_TEXT
-    if not services or not ours:
-        yield
-        return
-    try:
-        _POLICY.write_text(_POLICY_TEXT, encoding="utf-8")
-        _POLICY.chmod(0o755)
-    except OSError as error:
-        raise SetupError(f"cannot write {_POLICY}, which keeps services from starting: {error.strerror}.") from error
+    """Has packages start no service, by Debian's policy-rc.d, and disables these services, which they bring.
+
+    A policy of the administrator's own stays in force.
+    """
+    ours = bool(services) and (not _POLICY.exists() or _policy_is_ours())
+    if ours:
+        try:
+            _POLICY.write_text(_POLICY_TEXT, encoding="utf-8")
+            _POLICY.chmod(0o755)
+        except OSError as error:
+            raise SetupError(
+                f"cannot write {_POLICY}, which keeps services from starting: {error.strerror}."
+            ) from error
     try:
         yield
     finally:
-        _POLICY.unlink(missing_ok=True)
+        for service in services:
+            if _has_unit(service):
+                _disable(service)
+        if ours:
+            _POLICY.unlink(missing_ok=True)
 
 
 def _disable(service: str) -> None:
@@ -163,11 +227,9 @@ def _disable(service: str) -> None:
     if systemctl is None:
         return
     now = ["--now"] if _SYSTEMD.is_dir() else []
-    done = subprocess.run(
-        [systemctl, "disable", *now, service], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        say(f"{service} could not be disabled: {done.stderr.strip()}")
+    done = _run([systemctl, "disable", *now, service])
+    if done.code:
+        say(f"{service} could not be disabled: {done.output.strip()}")
     else:
         say(f"{service} is disabled: the bench starts the program itself, in its sandboxes only")
 
@@ -181,27 +243,50 @@ def _has_apt() -> bool:
     return "debian" in family and shutil.which("apt-get") is not None
 
 
-def _apt_install(packages: list[str]) -> None:
-    # The second try is for a machine whose package lists are missing or old.
-    if _apt("install", "-y", "--no-install-recommends", *packages).returncode == 0:
+def _apt_install(packages: Sequence[str], lock: int) -> None:
+    install = ("install", "-y", "--no-install-recommends", *packages)
+    if _apt(*install, lock=lock).code == 0:
         return
-    _apt("update")
-    last = _apt("install", "-y", "--no-install-recommends", *packages)
-    if last.returncode:
-        lines = "\n".join(f"  {line}" for line in last.stdout.strip().splitlines()[-8:])
+    # The second try is for a machine whose package lists are missing or old, or on which dpkg was interrupted once.
+    _configure(lock)
+    _apt("update", lock=lock)
+    last = _apt(*install, lock=lock)
+    if last.code:
+        lines = "\n".join(f"  {line}" for line in last.output.strip().splitlines()[-8:])
         raise SetupError(f"apt-get could not install {' '.join(packages)}:\n{lines}")
 
 
-def _apt(*arguments: str) -> subprocess.CompletedProcess[str]:
+def _apt(*arguments: str, lock: int) -> _Done:
     # Another apt-get may be at work: wait for its lock, at most these seconds.
-    command = ["apt-get", "-o", "DPkg::Lock::Timeout=120", *arguments]
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    return subprocess.run(
-        command,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+    return _run(["apt-get", "-o", "DPkg::Lock::Timeout=120", *arguments], lock)
+
+
+def _configure(lock: int) -> None:
+    """Completes packages that were left unpacked."""
+    _run(["dpkg", "--configure", "-a"], lock)
+
+
+@dataclass(frozen=True)
+class _Done:
+    code: int
+    output: str
+
+
+def _run(command: Sequence[str], *inherited: int) -> _Done:
+    """Runs a command to its end, in a session of its own, where no Ctrl-C reaches it; it inherits these descriptors.
+
+    Its output goes to a file: a pipe would break, and it with the pipe, if this process were killed.
+    """
+    with tempfile.TemporaryFile("w+", errors="replace") as output:
+        done = subprocess.run(
+            command,
+            env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            pass_fds=inherited,
+            start_new_session=True,
+            check=False,
+        )
+        output.seek(0)
+        return _Done(done.returncode, output.read())

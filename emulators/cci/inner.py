@@ -108,8 +108,10 @@ class InnerNetwork:
         connection.sent += len(data)
         connection.awaiting = True
         self._writers[number].write(data)
-        self._answered[number] = asyncio.Event()
-        self._start(self._expect_answer(connection, self._answered[number]))
+        expected = self._answered.get(number)
+        if expected is None or expected.is_set():
+            self._answered[number] = asyncio.Event()
+            self._start(self._expect_answer(connection, self._answered[number]))
 
     def lost(self, address: str) -> None:
         """Ends the connections to a PBX whose tunnel is gone: nothing leads there any more."""
@@ -160,8 +162,9 @@ class InnerNetwork:
             async with asyncio.timeout(self._answer_within):
                 await answered.wait()
         except TimeoutError:
-            self._end(connection, "no answer")
-            _reset(self._writers[connection.number])
+            if connection.state is not ConnectionState.ENDED:
+                self._end(connection, "no answer")
+                _reset(self._writers[connection.number])
 
     def _end(self, connection: Connection, why: str) -> None:
         if connection.state is not ConnectionState.ENDED:

@@ -17,11 +17,12 @@ from emulators.door.door import Answer, Door
 from emulators.door.record import SessionRecord
 from emulators.payload import PayloadRefused, expect
 from emulators.session.ending import Ending, SessionEnded
+from emulators.session.requests import Asked
 from emulators.session.session import Session
 from emulators.xmpp.disco import Identity
 from emulators.xmpp.element import Element
 from emulators.xmpp.sasl import Credential
-from emulators.xmpp.stanza import IqType, StanzaError
+from emulators.xmpp.stanza import REQUESTS, IqType, StanzaError
 
 log = logging.getLogger(__name__)
 
@@ -113,9 +114,10 @@ class ConnectionService(Door):
     def _login_refused(self, name: str) -> None:
         self._accounts[name].refused_logins += 1
 
-    def _answers(self) -> Mapping[str, Answer]:
+    def _answers(self) -> Mapping[Asked, Answer]:
         """A PBX has nothing to say about its VPN but when it is asked; what it says all the same is noted."""
-        return {tag: partial(self._on_unasked, tag) for tag in (requests.OPENED, requests.CLOSED, failure.TAG)}
+        said = (requests.OPENED, requests.CLOSED, failure.TAG)
+        return {(kind, tag): partial(self._on_unasked, tag) for kind in REQUESTS for tag in said}
 
     async def _on_unasked(self, tag: str, session: Session, payload: Element) -> None:
         expect(payload, tag)

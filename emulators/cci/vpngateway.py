@@ -119,7 +119,12 @@ class Gateway:
 
     async def cut(self) -> None:
         """Forgets all tunnels without a word to anybody, and serves on."""
-        held = await self.tunnels()
+        # One that plays dead, or is dead, could not say what it holds.
+        self.thaw()
+        try:
+            held = await self.tunnels()
+        except ViciError:
+            held = []
         self._charon.kill()
         await self.stop()
         await self.start()

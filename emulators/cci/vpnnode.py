@@ -54,10 +54,6 @@ class VpnGateway:
     ) -> None:
         """Raises ValueError for settings that cannot be."""
         first, last = IPv4Address(pool[0]), IPv4Address(pool[1])
-        try:
-            repeats = Retransmission(**retransmission or {})  # type: ignore[arg-type]
-        except TypeError as error:
-            raise ValueError("the retransmission of IKE messages has: timeout, base, tries") from error
         self._inner = inner
         self._network = InnerNetwork(inner, first, last, service_port, answer_within)
         self._gateway = Gateway(
@@ -66,7 +62,7 @@ class VpnGateway:
             inner,
             f"{first}-{last}",
             self._down,
-            repeats,
+            Retransmission.read(retransmission or {}),
             dead_peer_delay,
         )
         self._frozen = False
@@ -132,8 +128,8 @@ class VpnGateway:
 
     @command
     def connections(self) -> list[Connection]:
-        """How all connections stand."""
-        return self._network.connections
+        """How all connections stand, without what they received."""
+        return [dataclasses.replace(connection, text="") for connection in self._network.connections]
 
     @command
     async def set_certificate(self, certificate: str) -> None:
@@ -186,6 +182,7 @@ class VpnGateway:
     @command
     async def restart_charon(self) -> None:
         """Starts the gateway's IKE daemon anew."""
+        self._frozen = False
         await self._gateway.stop()
         await self._gateway.start()
 

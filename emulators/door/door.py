@@ -23,11 +23,12 @@ from emulators.door.faults import Fault, FaultKind
 from emulators.door.parameters import DoorParameters
 from emulators.door.record import SessionRecord
 from emulators.session.ending import Ending, Party, SessionError
-from emulators.session.requests import Handler
+from emulators.session.requests import Asked, Handler
 from emulators.session.session import MESSAGE_LIMIT, QUEUE_LIMIT, KeepAlive, Session
 from emulators.xmpp.conditions import StreamCondition
 from emulators.xmpp.disco import Identity
 from emulators.xmpp.element import Element
+from emulators.xmpp.framing import SUBPROTOCOL
 from emulators.xmpp.sasl import Credential
 from emulators.xmpp.server import ServerStream
 
@@ -177,8 +178,8 @@ class Door(ABC):
         """A login of this PBX was refused."""
 
     @abstractmethod
-    def _answers(self) -> Mapping[str, Answer]:
-        """What answers the PBXs' requests, by the tag of their payload."""
+    def _answers(self) -> Mapping[Asked, Answer]:
+        """What answers the PBXs' requests."""
 
     @abstractmethod
     async def _attend(self, name: str, session: Session, record: SessionRecord) -> Ending:
@@ -192,7 +193,7 @@ class Door(ABC):
             self._serve,
             sock=self._socket.dup(),
             ssl=self._door,
-            subprotocols=[Subprotocol("xmpp")],
+            subprotocols=[Subprotocol(SUBPROTOCOL)],
             compression=None,
             process_request=self._admit,
             server_header=None,
@@ -252,7 +253,7 @@ class Door(ABC):
         session = Session(
             connection,
             ServerStream(self._domain(connection), self._valid, tls=True, mechanisms=parameters.mechanisms),
-            handlers={tag: handler(answer) for tag, answer in self._answers().items()},
+            handlers={asked: handler(answer) for asked, answer in self._answers().items()},
             keep_alive=KeepAlive(parameters.ping_interval, parameters.server_ping_timeout),
             identity=self.IDENTITY,
         )

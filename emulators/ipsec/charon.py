@@ -15,11 +15,13 @@ import signal
 import socket
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from pyroute2 import IPRoute
 
 from emulators.ipsec.esp import EspBackend, TunnelUnavailable, esp_backend, flush_ipsec
 from emulators.ipsec.vici import Vici, ViciError
+from emulators.parameters import Parameters
 
 _PLUGINS = "random nonce openssl pem pkcs1 pkcs8 x509 pubkey constraints kdf eap-identity eap-mschapv2"
 _KERNEL = {EspBackend.KERNEL: "kernel-netlink", EspBackend.USER_SPACE: "kernel-libipsec kernel-netlink"}
@@ -38,9 +40,11 @@ _LOG_LIMIT = 256 * 1024
 
 
 @dataclass(frozen=True)
-class Retransmission:
+class Retransmission(Parameters):
     """How charon repeats a message that is not answered, in real time: after `timeout` seconds, then after `base` times
     as long each time, `tries` times in all. The defaults are strongSwan's: a peer counts as dead after 165 s [?]."""
+
+    KIND: ClassVar[str] = "parameter of the retransmission of IKE messages"
 
     timeout: float = 4.0
     base: float = 1.8

@@ -24,7 +24,7 @@ from emulators.oxo.resolver import Resolver
 from emulators.oxo.settings import Field, Settings, WebProxySettings
 from emulators.oxo.store import SettingsStore
 from emulators.session.ending import Ending, LoginRefused, SessionEnded
-from emulators.session.requests import Handler
+from emulators.session.requests import Asked, Handler
 from emulators.session.session import KeepAlive, Session
 from emulators.xmpp.client import ClientStream
 from emulators.xmpp.disco import Identity
@@ -127,7 +127,7 @@ class Agent(ABC, Generic[_Section]):
         """What to say when the login is refused."""
 
     @abstractmethod
-    def _handlers(self, section: _Section) -> dict[str, Handler]:
+    def _handlers(self, section: _Section) -> dict[Asked, Handler]:
         """What answers the service's requests in a session that was opened with these settings."""
 
     @abstractmethod

@@ -22,7 +22,7 @@ from emulators.pbxagent.channels import Channel, ChannelRequest, Move
 from emulators.pbxagent.devices import Device, DeviceChanges, DevicesPage, DevicesQuery
 from emulators.pbxagent.identity import user_name
 from emulators.session.ending import Ending, SessionEnded
-from emulators.session.requests import Handler
+from emulators.session.requests import Asked, Handler
 from emulators.session.session import Session
 from emulators.xmpp.client import ClientStream
 from emulators.xmpp.disco import Identity
@@ -105,12 +105,12 @@ class CCCtrlA(Agent[RainbowSettings]):
     def _connected(self) -> str:
         return f"Connected with {'final password' if self._with_final else 'activation code'}"
 
-    def _handlers(self, section: RainbowSettings) -> dict[str, Handler]:
+    def _handlers(self, section: RainbowSettings) -> dict[Asked, Handler]:
         """What answers Rainbow's requests in a session that was opened with these settings."""
         return {
-            devices.QUERY_TAG: self._on_devices_query,
-            credentials.TAG: partial(self._on_private_code, section),
-            **dict.fromkeys(channels.TAGS, self._on_channel_request),
+            (IqType.GET, devices.QUERY_TAG): self._on_devices_query,
+            (IqType.SET, credentials.TAG): partial(self._on_private_code, section),
+            **{(IqType.SET, tag): self._on_channel_request for tag in channels.TAGS},
         }
 
     async def _on_devices_query(self, payload: Element) -> Element:

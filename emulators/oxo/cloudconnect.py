@@ -26,10 +26,11 @@ from emulators.oxo.history import EventKind, History, HistoryEvent
 from emulators.oxo.parameters import CONNECTION_DEFAULTS, ConnectionParameters
 from emulators.oxo.settings import CloudConnectSettings, Field, Settings
 from emulators.oxo.store import SettingsStore
-from emulators.session.requests import Handler
+from emulators.session.requests import Asked, Handler
 from emulators.xmpp.client import ClientStream
 from emulators.xmpp.disco import Identity
 from emulators.xmpp.element import Element
+from emulators.xmpp.stanza import IqType
 
 log = logging.getLogger(__name__)
 
@@ -150,12 +151,12 @@ class ConnectionAgent(Agent[CloudConnectSettings]):
     def _connected(self) -> str:
         return f"Connected with {'final' if self._with_final else 'activation'} credentials"
 
-    def _handlers(self, section: CloudConnectSettings) -> dict[str, Handler]:
+    def _handlers(self, section: CloudConnectSettings) -> dict[Asked, Handler]:
         """What answers the requests of the CCI in a session that was opened with these settings."""
         return {
-            credentials.TAG: partial(self._on_final_credentials, section),
-            requests.OPEN: self._on_open_request,
-            requests.CLOSE: self._on_close_request,
+            (IqType.SET, credentials.TAG): partial(self._on_final_credentials, section),
+            (IqType.SET, requests.OPEN): self._on_open_request,
+            (IqType.SET, requests.CLOSE): self._on_close_request,
         }
 
     async def _on_final_credentials(self, used: CloudConnectSettings, payload: Element) -> None:

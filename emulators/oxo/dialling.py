@@ -20,8 +20,7 @@ from emulators.oxo.failure import Layer, LinkFailure, words
 from emulators.oxo.resolver import Resolver
 from emulators.oxo.settings import WebProxySettings
 from emulators.session.session import MESSAGE_LIMIT, QUEUE_LIMIT
-
-SUBPROTOCOL = Subprotocol("xmpp")
+from emulators.xmpp.framing import SUBPROTOCOL
 
 
 class Dialling:
@@ -108,7 +107,7 @@ class Dialling:
             f"wss://{self._host}:{self._port}{self._path}",
             ssl=self._tls,
             server_hostname=self._host,
-            subprotocols=[SUBPROTOCOL],
+            subprotocols=[Subprotocol(SUBPROTOCOL)],
             compression=None,
             user_agent_header=self._user_agent,
             open_timeout=None,

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
+from emulators.oxo.blackout import go_dark
 from emulators.oxo.catalogue import Catalogue
 from emulators.oxo.ccctrla import CCCtrlA
 from emulators.oxo.cloudconnect import ConnectionAgent, VpnAgent, WithoutVpn
@@ -68,6 +67,7 @@ class Oxo:
         cloud_connect_parameters: Mapping[str, Any] | None = None,
         vpn: Mapping[str, Any] | None = None,
         cold_keeps_rainbow: bool = True,
+        links: Sequence[str] = (),
     ) -> None:
         """Raises ValueError for settings, a catalogue or parameters that cannot be.
 
@@ -75,8 +75,10 @@ class Oxo:
         sections of Settings, fields of CatalogueSpec. `parameters` are those of AgentParameters,
         `cloud_connect_parameters` those of ConnectionParameters, `vpn` those of VpnSpec; without it the PBX can make no
         VPN tunnel. Whether a cold reset keeps Rainbow's settings is not public [?].
+        `links` are the PBX's own network interfaces, which go down with its power.
         """
-        self._power = Power(_die)
+        self._links = tuple(links)
+        self._power = Power(self._go_dark)
         self._flash = self.Memory(Path(folder), self._power)
         self._ca = ca
         self._first_settings = settings_from(settings or {})
@@ -211,13 +213,16 @@ class Oxo:
     @command
     def power_cut(self) -> None:
         """The power goes now."""
-        _die()
+        self._go_dark()
 
     @command
     def cold_reset(self) -> None:
         """Puts the configuration back to its defaults, but for network settings; takes effect by the restart."""
         self._store.save(self._store.load().after_cold_reset(keep_rainbow=self._cold_keeps_rainbow))
         self._catalogue.reset(self._catalogue_spec.make().sets)
+
+    def _go_dark(self) -> NoReturn:
+        go_dark(self._links)
 
     def _load_catalogue(self) -> Catalogue:
         """The catalogue in the flash; a flash that is empty is filled first, the settings last."""
@@ -281,12 +286,6 @@ def _report(life: asyncio.Task[None]) -> None:
     """An agent's life only ends with the PBX, unless there is a defect."""
     if not life.cancelled() and (error := life.exception()) is not None:
         log.critical("an agent ended by a defect", exc_info=error)
-
-
-def _die() -> NoReturn:
-    """The power goes: the process ends in the middle of whatever it does."""
-    os.kill(os.getpid(), signal.SIGKILL)
-    raise AssertionError("nothing runs after SIGKILL")
 
 
 def _page(name: str) -> Page:

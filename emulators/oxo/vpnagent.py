@@ -223,6 +223,9 @@ class VpnAgent:
         finally:
             lost.cancel()
             inactive.cancel()
+        # In the same moment somebody may have begun to close the tunnel.
+        if self._state is not VpnState.UP:
+            return
         # This task must not be cancelled by what it starts.
         self._supervision = None
         await self._take_down(f"tunnel down: {reason}", wait=not is_lost)

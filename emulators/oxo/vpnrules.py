@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
-from emulators.ipsec.charon import Retransmission
 from emulators.oxo.vpntunnel import TunnelParameters
+from emulators.parameters import Parameters, Reader
 
 
 @dataclass(frozen=True)
-class VpnRules:
+class VpnRules(Parameters):
     """What the VPN agent keeps to; seconds of the device's time.
 
     Users and the limits of inactivity are the Installation Manual's. `poll` is how often the traffic counters are
     looked at: the tunnel is closed at most that long after the timeout, never before [?].
     """
+
+    KIND: ClassVar[str] = "VPN parameter"
+    READERS: ClassVar[Mapping[str, Reader]] = {"tunnel": TunnelParameters.read}
 
     users: int = 10
     inactivity: float = 20 * 60.0
@@ -45,7 +49,10 @@ class VpnSpec:
 
     @classmethod
     def read(cls, values: Mapping[str, Any]) -> VpnSpec:
-        """Reads it from JSON's types: folder, log, and `dead_peer_delay` and `retransmission` of the tunnel."""
-        repeats = Retransmission(**values.get("retransmission", {}))
-        tunnel = TunnelParameters(dead_peer_delay=values.get("dead_peer_delay", 30.0), retransmission=repeats)
-        return cls(values["folder"], values["log"], VpnRules(tunnel=tunnel))
+        """Reads it from JSON's types: folder, log, and parameters of VpnRules; those of its tunnel may stand beside
+        them. Raises ValueError."""
+        rules = dict(values)
+        folder, log = rules.pop("folder"), rules.pop("log")
+        names = {field.name for field in dataclasses.fields(TunnelParameters)} & rules.keys()
+        tunnel = {**rules.pop("tunnel", {}), **{name: rules.pop(name) for name in names}}
+        return cls(folder, log, VpnRules.read({**rules, "tunnel": tunnel}))

@@ -9,28 +9,37 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from emulators.cloudconnect.failure import Failure, FailureCode
 from emulators.cloudconnect.requests import VpnParameters
 from emulators.ipsec.charon import Charon, Retransmission
 from emulators.ipsec.esp import TunnelUnavailable
 from emulators.ipsec.vici import Message, ViciError, ViciRefused
+from emulators.oxo.failure import words
+from emulators.parameters import Parameters, Reader, each
+
+log = logging.getLogger(__name__)
 
 NAME = "cco"
 
 
 @dataclass(frozen=True)
-class TunnelParameters:
+class TunnelParameters(Parameters):
     """How the PBX makes a tunnel and holds it. Seconds; none of it is public but the probes and the algorithms [?].
 
     `setup_timeout` and `close_timeout` are the device's time; `dead_peer_delay` (how long the gateway may be silent
     before it is probed, in whole seconds; 30 s by the Installation Manual) and `retransmission` (how long until it
     counts as dead) are charon's own, in real time. `networks` is what lies behind the gateway.
     """
+
+    KIND: ClassVar[str] = "parameter of the VPN tunnel"
+    READERS: ClassVar[Mapping[str, Reader]] = {"retransmission": Retransmission.read, "networks": each(str)}
 
     setup_timeout: float = 30.0
     close_timeout: float = 5.0
@@ -111,7 +120,8 @@ class Tunnel:
 
     async def sweep(self) -> None:
         """Takes away what an earlier tunnel of this folder left that was ended by a power cut."""
-        await self._charon.sweep()
+        with _what_is_left_stays():
+            await self._charon.sweep()
 
     async def open(self, gateway: Gateway, login: VpnParameters) -> None:
         """Brings the tunnel up. Raises Failure; `close` must follow in any case."""
@@ -124,6 +134,8 @@ class Tunnel:
             raise why_not_up(self._charon.log_lines()) from error
         except ViciError as error:
             raise Failure(FailureCode.TUNNEL_UNAVAILABLE, f"the PBX's IKE daemon failed: {error}") from error
+        except OSError as error:
+            raise Failure(FailureCode.TUNNEL_UNAVAILABLE, f"the PBX cannot make a tunnel: {words(error)}") from error
 
     async def lost(self) -> str:
         """Waits until the tunnel ends without having been closed here; returns why, in one sentence."""
@@ -152,7 +164,8 @@ class Tunnel:
             with contextlib.suppress(ViciError, TimeoutError):
                 async with asyncio.timeout(self._parameters.close_timeout):
                     await self._charon.vici.ask("terminate", {"ike": NAME})
-        await self._charon.stop()
+        with _what_is_left_stays():
+            await self._charon.stop()
         self.address = ""
 
     async def _set_up(self, gateway: Gateway, login: VpnParameters) -> None:
@@ -208,6 +221,15 @@ class Tunnel:
             "remote": {"auth": "pubkey", "id": gateway.name, "cacerts": _certificates(self._ca)},
             "children": {NAME: child},
         }
+
+
+@contextlib.contextmanager
+def _what_is_left_stays() -> Iterator[None]:
+    """Where the system lets nothing be taken away, that is logged; the next tunnel tries it again, or fails."""
+    try:
+        yield
+    except OSError as error:
+        log.error("what is left of a VPN tunnel cannot be taken away: %s", words(error))
 
 
 def _child(association: Message) -> Message:

@@ -19,6 +19,8 @@ QUERY_TAG = f"{{{NAMESPACE}}}query"
 CHANGES_TAG = f"{{{NAMESPACE}}}changes"
 PAGE_LIMIT = 1000
 """The most devices that are taken from one page or one change. 300 users have 900 at most."""
+TEXT_LIMIT = 64
+"""The longest attribute of a device, in characters; the names of a set have 32 at most."""
 
 _DEVICE = f"{{{NAMESPACE}}}device"
 _ADDED = f"{{{NAMESPACE}}}added"
@@ -71,16 +73,16 @@ class Device:
     def from_element(cls, element: Element) -> Device:
         """Reads the element <device/>. Raises PayloadRefused."""
         expect(element, _DEVICE)
-        kind = text(element, "deviceType")
+        kind = _text(element, "deviceType")
         if kind not in set(DeviceType):
             raise PayloadRefused(f"there is no device type {kind!r}")
         return cls(
-            id=text(element, "id"),
-            short_number=text(element, "shortNumber"),
-            first_name=text(element, "firstName"),
-            last_name=text(element, "lastName"),
-            device_name=text(element, "deviceName"),
-            type=text(element, "type"),
+            id=_text(element, "id"),
+            short_number=_text(element, "shortNumber"),
+            first_name=_text(element, "firstName"),
+            last_name=_text(element, "lastName"),
+            device_name=_text(element, "deviceName"),
+            type=_text(element, "type"),
             device_type=DeviceType(kind),
             rank=number(element, "rank", most=2),
         )
@@ -162,8 +164,12 @@ class DeviceChanges:
             ver=text(element, "ver"),
             added=_devices(element.find(_ADDED)),
             updated=_devices(element.find(_UPDATED)),
-            removed=tuple(text(device, "id") for device in _elements(removed)),
+            removed=tuple(_text(device, "id") for device in _elements(removed)),
         )
+
+
+def _text(device: Element, name: str) -> str:
+    return text(device, name, limit=TEXT_LIMIT)
 
 
 def _devices(group: Element | None) -> tuple[Device, ...]:

@@ -12,7 +12,7 @@ from emulators.session.session import Session
 from emulators.xmpp.paging import PageRequest
 from emulators.xmpp.stanza import Condition, StanzaError
 
-DEVICES_LIMIT = 10_000
+DEVICES_LIMIT = 1000
 """How many devices are taken from one PBX; 300 users have 900 at most."""
 STARTS = 5
 """How often one retrieval starts over because the catalogue changes under it."""

@@ -15,11 +15,15 @@ from emulators.rainbow.link import Link
 from emulators.rainbow.parameters import DEFAULTS, GatewayParameters
 from emulators.rainbow.pbx import Pbx
 from emulators.session.ending import Ending
+from emulators.session.requests import Asked
 from emulators.session.session import Session
 from emulators.xmpp.disco import Identity
 from emulators.xmpp.element import Element
 from emulators.xmpp.sasl import Credential
-from emulators.xmpp.stanza import Condition, StanzaError
+from emulators.xmpp.stanza import Condition, IqType, StanzaError
+
+_RESET = "reset in Rainbow"
+"""Why a session of a PBX that was reset is closed."""
 
 
 class Gateway(Door):
@@ -68,10 +72,10 @@ class Gateway(Door):
     def reset(self, pbx_id: str, activation_code: str) -> None:
         """Begins a PBX anew: another activation code, the same PBX ID, and it is disconnected. Raises ValueError."""
         pbx = self.pbx(pbx_id)
-        pbx.reset(activation_code)
+        pbx.reset(activation_code, asyncio.get_running_loop().time())
         self.chronicle.note(About.LOGIN, "PBX was reset in Rainbow and has a new activation code")
         if pbx.id in self._links:
-            self.spawn(self._links[pbx.id].session.close(1000, "reset in Rainbow"))
+            self.spawn(self._links[pbx.id].session.close(1000, _RESET))
 
     def set_page_size(self, size: int) -> None:
         """From the next session on asks for that many devices at once. Raises ValueError."""
@@ -91,12 +95,15 @@ class Gateway(Door):
     def _login_refused(self, name: str) -> None:
         self._pbxs[name].refused_logins += 1
 
-    def _answers(self) -> Mapping[str, Answer]:
-        return {devices.CHANGES_TAG: self._on_changes}
+    def _answers(self) -> Mapping[Asked, Answer]:
+        return {(IqType.SET, devices.CHANGES_TAG): self._on_changes}
 
     async def _attend(self, name: str, session: Session, record: SessionRecord) -> Ending:
-        """Serves a PBX by a Link."""
+        """Serves a PBX by a Link, unless it was reset while it was logging in: its code is not good any more."""
         pbx = self._pbxs[name]
+        if session.began <= pbx.reset_at:
+            await session.close(1000, _RESET)
+            return await session.ended()
         link = self._links[name] = Link(pbx, session, self._parameters, self.chronicle)
         pbx.session_began(record)
         try:

@@ -87,6 +87,8 @@ class Pbx:
     ever_connected: bool = False
     """Whether there was a session since it was created or reset."""
     refused_logins: int = 0
+    reset_at: float = float("-inf")
+    """When it was reset last, in site time; a session that began before is none of its new life."""
 
     def __post_init__(self) -> None:
         self.id = pbx_id(user_name(self.id))
@@ -133,9 +135,10 @@ class Pbx:
         if code == self.private_code and self.life_cycle is LifeCycle.ACTIVATING:
             self.life_cycle = LifeCycle.ACTIVATED
 
-    def reset(self, code: str) -> None:
+    def reset(self, code: str, at: float) -> None:
         """Begins anew with another activation code; the PBX ID stays."""
         self.public_code = activation_code(code)
+        self.reset_at = at
         self.private_code = ""
         self.life_cycle = LifeCycle.CREATED
         self.ever_connected = False

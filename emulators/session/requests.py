@@ -13,6 +13,9 @@ from emulators.xmpp.stanza import Condition, Iq, IqType, StanzaError
 REQUEST_LIMIT = 32
 """How many of the peer's requests are worked on at once; more are refused."""
 
+Asked = tuple[IqType, str]
+"""What is asked: whether to get or to set something, and what, by the tag of the payload."""
+
 Handler = Callable[[Element], Awaitable[Element | None]]
 """Answers one kind of request: takes its payload, returns the result's, or raises StanzaError."""
 
@@ -20,10 +23,10 @@ Handler = Callable[[Element], Awaitable[Element | None]]
 class Requests:
     """What the peer was asked and has not answered, and what it asks and is being worked on.
 
-    `handlers` answer the peer's requests, by the tag of their payload; `send` puts a stanza on its way.
+    `handlers` answer the peer's requests; `send` puts a stanza on its way.
     """
 
-    def __init__(self, handlers: Mapping[str, Handler], send: Callable[[Iq], Awaitable[None]]) -> None:
+    def __init__(self, handlers: Mapping[Asked, Handler], send: Callable[[Iq], Awaitable[None]]) -> None:
         self._handlers = handlers
         self._send = send
         self._ids = itertools.count(1)
@@ -69,13 +72,20 @@ class Requests:
                 answer.set_exception(why)
 
     async def _answer(self, iq: Iq) -> None:
-        handler = None if iq.payload is None else self._handlers.get(iq.payload.tag)
-        if handler is None or iq.payload is None:
-            await self._send(iq.refuse(StanzaError(Condition.SERVICE_UNAVAILABLE)))
-            return
         try:
-            result = await handler(iq.payload)
+            result = await self._result(iq)
         except StanzaError as error:
             await self._send(iq.refuse(error))
         else:
             await self._send(iq.result(result))
+
+    async def _result(self, iq: Iq) -> Element | None:
+        """What a request is answered with. Raises StanzaError."""
+        assert iq.payload is not None, "a request has a payload"
+        tag = iq.payload.tag
+        handler = self._handlers.get((iq.type, tag))
+        if handler is not None:
+            return await handler(iq.payload)
+        if any(tag == known for _, known in self._handlers):
+            raise StanzaError(Condition.BAD_REQUEST, f"this is nothing to {iq.type}")
+        raise StanzaError(Condition.SERVICE_UNAVAILABLE)

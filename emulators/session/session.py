@@ -10,6 +10,7 @@ import asyncio
 import itertools
 import socket
 import struct
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,7 @@ from websockets.asyncio.connection import Connection
 from websockets.exceptions import ConnectionClosed
 
 from emulators.session.ending import Ending, LoginRefused, Party, SessionEnded
-from emulators.session.requests import Handler, Requests
+from emulators.session.requests import Asked, Handler, Requests
 from emulators.xmpp import disco, ping
 from emulators.xmpp.client import ClientStream
 from emulators.xmpp.conditions import StreamCondition
@@ -34,7 +35,7 @@ from emulators.xmpp.events import (
 )
 from emulators.xmpp.jid import Jid
 from emulators.xmpp.server import ServerStream
-from emulators.xmpp.stanza import Iq, IqType
+from emulators.xmpp.stanza import Condition, Iq, IqType, StanzaError
 from emulators.xmpp.stream import StreamState
 
 MESSAGE_LIMIT = 256 * 1024
@@ -56,8 +57,8 @@ class KeepAlive:
 class Session:
     """Runs a stream over a connection, from its first message to its end.
 
-    `handlers` answer the peer's requests, by the tag of their payload; ping and disco#info are answered here. Call
-    `open` once; afterwards `request`, `close` and `ended` may be used from any task.
+    `handlers` answer the peer's requests; ping and disco#info are answered here. Call `open` once; afterwards
+    `request`, `close` and `ended` may be used from any task.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class Session:
         connection: Connection,
         stream: ClientStream | ServerStream,
         *,
-        handlers: Mapping[str, Handler],
+        handlers: Mapping[Asked, Handler],
         keep_alive: KeepAlive,
         identity: disco.Identity,
     ) -> None:
@@ -74,18 +75,25 @@ class Session:
         self._connection = connection
         self._stream = stream
         self._keep_alive = keep_alive
-        all_handlers: dict[str, Handler] = {disco.INFO: self._disco, ping.TAG: self._pong, **handlers}
+        all_handlers: dict[Asked, Handler] = {
+            (IqType.GET, disco.INFO): self._disco,
+            (IqType.GET, ping.TAG): self._pong,
+            **handlers,
+        }
         self._info = disco.Info(identities=(identity,), features=_features(all_handlers))
         self._requests = Requests(all_handlers, self._send)
         self._pump: asyncio.Task[Ending] | None = None
         self._bound: asyncio.Future[Jid] = loop.create_future()
         self._stream_closed = asyncio.Event()
+        self._outbox: deque[str] = deque()
         self._sending = asyncio.Lock()
         self._pings = itertools.count(1)
         self._pinged_at = float("-inf")
         self._blamed: tuple[Party, str] | None = None
         self._muted = False
-        self.last_heard = loop.time()
+        self.began = loop.time()
+        """When the session began, in loop time: before anything was said."""
+        self.last_heard = self.began
         """When the peer was last heard, in loop time."""
         self.login: Authenticated | None = None
         """Who logged in and, at the server, with which credential."""
@@ -101,7 +109,7 @@ class Session:
         """Logs in, or at the server lets the peer log in; returns the client's address once it is bound.
 
         Raises LoginRefused, SessionEnded, and TimeoutError at the loop time `deadline`; the connection is gone then.
-        When cancelled it closes the session in order first.
+        When cancelled it drops the connection, or closes the session in order where the client is bound already.
         """
         self._pump = self._loop.create_task(self._run())
         try:
@@ -110,7 +118,12 @@ class Session:
                 waited, timeout=max(0.0, deadline - self._loop.time()), return_when=asyncio.FIRST_COMPLETED
             )
         except asyncio.CancelledError:
-            await self.close()
+            if self._bound.done():
+                await self.close()
+            else:
+                # A peer that has not come so far may not answer at all.
+                self.abort("given up")
+                await self._pump
             raise
         if self._bound.done():
             return self._bound.result()
@@ -242,18 +255,25 @@ class Session:
 
     async def _supervise(self) -> None:
         """Pings a peer that has gone quiet and gives up one that stays so."""
-        while True:
+        interval, timeout = self._keep_alive.interval, self._keep_alive.timeout
+        while not self._muted:
             quiet = self._loop.time() - self.last_heard
-            if self._muted:
+            if quiet >= timeout:
+                self.abort(f"nothing was heard for {timeout:g} s")
                 return
-            if quiet >= self._keep_alive.timeout:
-                self.abort(f"nothing was heard for {self._keep_alive.timeout:g} s")
-                return
-            if quiet >= self._keep_alive.interval and self._pinged_at < self.last_heard:
+            if quiet >= interval and self._pinged_at < self.last_heard:
                 self._pinged_at = self._loop.time()
                 await self._ping()
-            limit = self._keep_alive.interval if self._pinged_at < self.last_heard else self._keep_alive.timeout
-            await asyncio.sleep(self.last_heard + limit - self._loop.time())
+            await asyncio.sleep(self._next_look(interval, timeout) - self._loop.time())
+
+    def _next_look(self, interval: float, timeout: float) -> float:
+        """When to see again how long the peer has been quiet, in loop time."""
+        if self._pinged_at < self.last_heard:
+            return self.last_heard + interval
+        # The answer to the ping, which is on its way, wakes nobody; the next ping is due that long after it.
+        if self._loop.time() < self._pinged_at + interval:
+            return min(self.last_heard + timeout, self._pinged_at + interval)
+        return self.last_heard + timeout
 
     async def _ping(self) -> None:
         # A peer that does not read any more holds the ping back. Its answer is of no interest: any word will do.
@@ -283,12 +303,17 @@ class Session:
             await self._flush()
 
     async def _flush(self) -> None:
+        self._outbox.extend(self._stream.outgoing())
         async with self._sending:
-            for text in self._stream.outgoing():
+            # Whoever is cancelled in the middle leaves the rest to those who wait for their turn.
+            while self._outbox:
+                text = self._outbox.popleft()
                 if not self._muted:
                     await self._connection.send(text)
 
     async def _disco(self, payload: Element) -> Element:
+        if payload.get("node"):
+            raise StanzaError(Condition.ITEM_NOT_FOUND, "there are no nodes here")
         return self._info.to_element()
 
     async def _pong(self, payload: Element) -> None:
@@ -303,6 +328,6 @@ class Session:
         return self._pump.result() if self._pump is not None and self._pump.done() else None
 
 
-def _features(handlers: Mapping[str, Handler]) -> tuple[str, ...]:
+def _features(handlers: Mapping[Asked, Handler]) -> tuple[str, ...]:
     """The namespaces that the handlers' payloads live in."""
-    return tuple(sorted({tag[1:].partition("}")[0] for tag in handlers}))
+    return tuple(sorted({tag[1:].partition("}")[0] for _, tag in handlers}))

@@ -7,6 +7,9 @@ from typing import TypeVar
 
 from emulators.xmpp.element import Element
 
+TEXT_LIMIT = 200
+"""The longest text for people that is taken from the peer, in characters; what is longer is cut."""
+
 _Condition = TypeVar("_Condition", bound=enum.StrEnum)
 
 
@@ -26,7 +29,8 @@ def read(
     """The condition and the text in the element; `unknown` stands for a condition that RFC 6120 does not define."""
     names = {child.tag.removeprefix(f"{{{namespace}}}") for child in error}
     condition = next((known for known in conditions if known in names), unknown)
-    return condition, error.findtext(f"{{{namespace}}}text")
+    text = error.findtext(f"{{{namespace}}}text")
+    return condition, None if text is None else text[:TEXT_LIMIT]
 
 
 def sentence(condition: enum.StrEnum, text: str | None) -> str:

@@ -68,6 +68,9 @@ def parse(text: str | bytes, limits: Limits = DEFAULT_LIMITS) -> Element:
         raise XmlRefused("the message is not UTF-8") from error
     if len(data) > limits.message_bytes:
         _too_much(f"the message has more than {limits.message_bytes} bytes")
+    if not data.startswith(b"<"):
+        # A byte order mark above all: expat would pass over it, to a document type perhaps.
+        raise XmlRefused("the message must begin with an element")
     if data.startswith((b"<!", b"<?")):
         # Nothing but an element may come first, so expat never sees a document type.
         _forbidden("the message must begin with an element (no comment, declaration or document type)")

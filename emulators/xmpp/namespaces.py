@@ -14,6 +14,5 @@ CLIENT: Final = "jabber:client"  # RFC 6120, section 4.8.2
 STANZA_ERRORS: Final = "urn:ietf:params:xml:ns:xmpp-stanzas"  # RFC 6120, section 8.3.2
 PING: Final = "urn:xmpp:ping"  # XEP-0199
 DISCO_INFO: Final = "http://jabber.org/protocol/disco#info"  # XEP-0030
-DISCO_ITEMS: Final = "http://jabber.org/protocol/disco#items"  # XEP-0030
 PAGING: Final = "http://jabber.org/protocol/rsm"  # XEP-0059
 XML: Final = "http://www.w3.org/XML/1998/namespace"  # the prefix xml

@@ -2,7 +2,8 @@
 
 Whoever connects first says what for: the length of a JSON object as four bytes, then the object. `{"door": "control"}`
 leads to the container's keeper itself, which answers as a node does (`node/control.py`). `{"door": "program", ...}`
-starts a program, whose control socket the connection becomes. `{"door": "tap", ...}` brings a packet socket.
+starts a program, whose control socket the connection becomes. `{"door": "port", ...}` at the owner has it plug in a
+link whose end was brought into its namespace; it answers with the byte PLUGGED.
 Nothing of this is on the network under test; a program's settings, which may hold secrets, go no other way.
 """
 
@@ -12,7 +13,6 @@ import json
 import socket
 import struct
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,9 @@ CONTROL = Path("/control")
 
 OWNER = "owner"
 """The name of the container that the others depend on."""
+
+PLUGGED = b"+"
+"""What the owner says when a link has been plugged in; it hangs up when that failed."""
 
 WITHIN = 10.0
 """Seconds that either side may take to say what it wants."""
@@ -40,7 +43,7 @@ def door(folder: Path, name: str) -> Path:
     return folder / f"{name}.sock"
 
 
-def knock(folder: Path, name: str, wish: dict[str, Any], fds: Sequence[int] = (), within: float = 0.0) -> socket.socket:
+def knock(folder: Path, name: str, wish: dict[str, Any], within: float = 0.0) -> socket.socket:
     """A connection to a container, for that wish; waits up to `within` seconds for it to open. Raises DoorShut."""
     deadline = time.monotonic() + within
     body = json.dumps(wish).encode()
@@ -52,8 +55,7 @@ def knock(folder: Path, name: str, wish: dict[str, Any], fds: Sequence[int] = ()
             sock.settimeout(WITHIN)
             with short_path(door(folder, name)) as path:
                 sock.connect(path)
-            socket.send_fds(sock, [_LENGTH.pack(len(body))], list(fds))
-            sock.sendall(body)
+            sock.sendall(_LENGTH.pack(len(body)) + body)
             return sock
         except OSError as error:
             sock.close()
@@ -62,27 +64,23 @@ def knock(folder: Path, name: str, wish: dict[str, Any], fds: Sequence[int] = ()
             time.sleep(0.01)
 
 
-def hear(sock: socket.socket) -> tuple[dict[str, Any], list[int]]:
-    """What a new connection is for, and the descriptors that came with it. Raises OSError, EOFError or ValueError when
-    it does not say, or says nonsense."""
+def hear(sock: socket.socket) -> dict[str, Any]:
+    """What a new connection is for. Raises OSError, EOFError or ValueError when it does not say, or says nonsense."""
     sock.settimeout(WITHIN)
-    head, fds, _, _ = socket.recv_fds(sock, _LENGTH.size, 1)
-    while len(head) < _LENGTH.size:
-        head += _more(sock, _LENGTH.size - len(head))
-    (length,) = _LENGTH.unpack(head)
+    (length,) = _LENGTH.unpack(_read(sock, _LENGTH.size))
     if length > LINE_LIMIT:
         raise ValueError(f"a wish of {length} bytes is too long")
-    body = b""
-    while len(body) < length:
-        body += _more(sock, length - len(body))
-    wish = json.loads(body)
+    wish = json.loads(_read(sock, length))
     if not isinstance(wish, dict):
         raise ValueError("a wish must be an object")
-    return wish, list(fds)
+    return wish
 
 
-def _more(sock: socket.socket, wanted: int) -> bytes:
-    data = sock.recv(min(wanted, 65536))
-    if not data:
-        raise EOFError("the connection ended before it said what it is for")
-    return data
+def _read(sock: socket.socket, size: int) -> bytes:
+    read = b""
+    while len(read) < size:
+        data = sock.recv(min(size - len(read), 65536))
+        if not data:
+            raise EOFError("the connection ended before it said what it is for")
+        read += data
+    return read

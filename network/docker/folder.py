@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -56,8 +57,11 @@ def has_died(labels: Mapping[str, str]) -> bool:
 def dead_folders() -> Iterator[Path]:
     """The control folders of benches that are dead."""
     for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
-        if path.is_dir() and not path.is_symlink() and path.stat().st_uid == os.getuid() and _is_dead(path):
-            yield path
+        # Another bench may be taking its own away right now.
+        with contextlib.suppress(FileNotFoundError):
+            status = path.lstat()
+            if stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and _is_dead(path):
+                yield path
 
 
 def _is_dead(path: Path) -> bool:

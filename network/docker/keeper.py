@@ -65,7 +65,7 @@ class Keeper:
         """After how many seconds in which nothing is asked the keeper ends; None is for never."""
         return None
 
-    def admit(self, wish: dict[str, Any], sock: socket.socket, fds: list[int]) -> None:
+    def admit(self, wish: dict[str, Any], sock: socket.socket) -> None:
         """Does what a new connection is for. Raises ValueError when there is no such door."""
         match wish["door"]:
             case "control":
@@ -111,6 +111,9 @@ class Keeper:
                     os.waitpid(pid, 0)
         self._pids.clear()
 
+    def prepare(self) -> None:
+        """Whatever has to be so before a program starts."""
+
     def inherits(self, name: str) -> tuple[dict[str, Any], list[int]]:
         """What is added to a program's settings, and the descriptors that it gets."""
         return {}, []
@@ -139,8 +142,7 @@ class Keeper:
     def _welcome(self, opened: socket.socket) -> None:
         sock, _ = opened.accept()
         try:
-            wish, fds = doors.hear(sock)
-            self.admit(wish, sock, fds)
+            self.admit(doors.hear(sock), sock)
         except (OSError, EOFError, ValueError, KeyError) as error:
             logger.warning("a connection was not understood: %s", error)
             sock.close()
@@ -180,6 +182,7 @@ class Keeper:
     def _start(self, wish: dict[str, Any], control: socket.socket) -> None:
         name = wish["name"]
         self._learn(wish["factory"].partition(":")[0])
+        self.prepare()
         settings, kept = self.inherits(name)
         spec = ProgramSpec(wish["factory"], {**wish["settings"], **settings})
         log = Path(wish["log"])

@@ -47,7 +47,8 @@ class Keepers:
             for link in node.links
         ]
         gateway = None if node.gateway is None else str(node.gateway)
-        self.ask(node.name, "wire", links=links, gateway=gateway)
+        nobody = node.gateway is not None and not plan.exists(node.gateway)
+        self.ask(node.name, "wire", links=links, gateway=gateway, nobody=nobody)
 
     def is_there(self, name: str) -> bool:
         """Whether the keeper that was connected to answers."""

@@ -14,12 +14,22 @@ from typing import Any
 
 from pyroute2 import IPRoute, NFCTSocket
 
-from network.addressing import add_default_route, configure_link, index_of, look
-from network.docker import connections, doors, ipsec
+from network import connections
+from network.addressing import (
+    PERMANENT,
+    add_default_route,
+    add_nobody,
+    configure_link,
+    index_of,
+    is_down,
+    look,
+    take_down,
+)
+from network.docker import doors, ipsec
 from network.docker.capabilities import Capability, needed_by
 from network.docker.keeper import Keeper
 from network.fabric import NodeNetwork
-from network.firewall import find_nft
+from network.firewall import CLOSED, find_nft
 from network.plan import Role
 from node.control import command
 
@@ -51,19 +61,26 @@ class NodeKeeper(Keeper):
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self._administers = Capability.NET_ADMIN in needed_by(name)
-        self._segments: set[str] = set()
-        self._new: dict[str, list[str]] = {}
+        self._wires: list[Wire] = []
+        self._gateway: IPv4Address | None = None
+        self._nobody = False
+        self._new: dict[str, list[str]] | None = None
+        """What `state` was when the node had been wired."""
         _PLACE.mkdir(exist_ok=True)
 
     @command
-    def wire(self, links: list[dict[str, str]], gateway: str | None) -> None:
-        """Gives the node its links, addresses and routes. Does nothing the second time."""
-        if not self._segments:
+    def wire(self, links: list[dict[str, str]], gateway: str | None, nobody: bool) -> None:
+        """Gives the node its links, addresses and routes; `nobody` has the gateway's address. Does nothing the second
+        time, unless the first one failed."""
+        if self._new is None:
+            self._gateway = None if gateway is None else IPv4Address(gateway)
+            self._nobody = nobody
             with IPRoute() as inside:
-                for link in links:
-                    self._connect(inside, Wire(**link))
-                if gateway is not None:
-                    add_default_route(inside, IPv4Address(gateway))
+                for wire in (Wire(**link) for link in links):
+                    if wire not in self._wires:
+                        self._connect(inside, wire)
+                        self._wires.append(wire)
+                self._configure(inside)
             self._clear()
             self._new = self.state()
 
@@ -74,10 +91,27 @@ class NodeKeeper(Keeper):
             return look(inside)
 
     @command
+    def power_off(self) -> None:
+        """Ends the node's program as a power cut does: its links go down first."""
+        with IPRoute() as inside:
+            for wire in self._wires:
+                take_down(inside, wire.segment)
+        self.kill(self.name)
+
+    def prepare(self) -> None:
+        """Brings links up that went down with the power, and forgets what was connected by them."""
+        with IPRoute() as inside:
+            if any(is_down(inside, wire.segment) for wire in self._wires):
+                connections.destroy()
+                self._configure(inside)
+
+    @command
     def restore(self) -> list[str]:
         """Ends all programs and puts the container back to what it was when it was new. Returns what could not be."""
         self.end_programs()
         self._clear()
+        if self._new is None:
+            return ["the node was never wired"]
         now = self.state()
         return [
             f"{what}: {line} {'is left' if line in now[what] else 'is gone'}"
@@ -106,7 +140,7 @@ class NodeKeeper(Keeper):
                 "traffic control": [_text(one, ("index", "TCA_KIND"))
                                     for one in inside.get_qdiscs() if one["index"] != 1],
             }  # fmt: skip
-        state["nft rule"] = _nft("list", "ruleset").splitlines() if self._administers else []
+        state["nft rule"] = _nft("list ruleset").splitlines() if self._administers else []
         state["connection"] = connections.describe()
         state["file"] = [str(path) for path in (*_PLACE.parent.iterdir(), *_PLACE.rglob("*"))]
         state["program"] = sorted(self._pids)
@@ -125,18 +159,31 @@ class NodeKeeper(Keeper):
         )
         wish = {"door": "port", "end": end, "port": link.port, "segment": link.segment}
         with doors.knock(self.folder, doors.OWNER, wish) as owner:
-            # The owner says nothing, and closes the connection when it is done.
-            owner.recv(1)
-        configure_link(inside, index_of(inside, link.segment), address)
-        self._segments.add(link.segment)
+            if owner.recv(1) != doors.PLUGGED:
+                raise ValueError(f"the owner could not plug {link.port} in: its log says why")
+
+    def _configure(self, inside: IPRoute) -> None:
+        for wire in self._wires:
+            configure_link(inside, index_of(inside, wire.segment), IPv4Interface(wire.address))
+        if self._gateway is not None:
+            add_default_route(inside, self._gateway)
+            for wire in self._wires:
+                if self._nobody and self._gateway in IPv4Interface(wire.address).network:
+                    add_nobody(inside, index_of(inside, wire.segment), self._gateway)
 
     def _clear(self) -> None:
+        self.prepare()
         connections.destroy()
         with IPRoute() as inside:
             for one in inside.get_neighbours(family=socket.AF_INET):
+                if one["state"] == PERMANENT:
+                    continue
                 inside.neigh("del", dst=one.get_attr("NDA_DST"), ifindex=one["ifindex"])
             if self._administers:
-                _nft("flush", "ruleset")
+                _nft("flush ruleset")
+                if self.name == Role.FIREWALL.value:
+                    # The container forwards from its beginning.
+                    _nft(CLOSED)
                 ipsec.flush()
                 _clear_tables(inside)
                 self._clear_addresses(inside)
@@ -149,8 +196,9 @@ class NodeKeeper(Keeper):
 
     def _clear_addresses(self, inside: IPRoute) -> None:
         """Takes away the addresses that a VPN has added."""
+        segments = {wire.segment for wire in self._wires}
         for one in inside.get_addr(family=socket.AF_INET):
-            own = one.get_attr("IFA_LABEL") in self._segments or one.get_attr("IFA_ADDRESS") == _LOOPBACK
+            own = one.get_attr("IFA_LABEL") in segments or one.get_attr("IFA_ADDRESS") == _LOOPBACK
             if not own:
                 inside.addr("del", index=one["index"], address=one.get_attr("IFA_ADDRESS"), prefixlen=one["prefixlen"])
 
@@ -175,11 +223,11 @@ def _text(message: Any, fields: tuple[str, ...]) -> str:
     return " ".join(f"{name}={value}" for name, value in zip(fields, values, strict=True) if value is not None)
 
 
-def _nft(*arguments: str) -> str:
+def _nft(commands: str) -> str:
     nft = find_nft()
     if nft is None:
         raise FileNotFoundError("the image has no nft")
-    return subprocess.run([nft, *arguments], capture_output=True, text=True, timeout=5, check=True).stdout
+    return subprocess.run([nft, commands], capture_output=True, text=True, timeout=5, check=True).stdout
 
 
 def _remove(path: Path) -> None:

@@ -15,7 +15,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from pyroute2.netlink.exceptions import NetlinkError
+
 from network.capture import discard
+from network.docker import doors
 from network.docker.keeper import Keeper
 from network.docker.switch import Switch
 from network.quiet import Bytes, Queues, wait_until_quiet
@@ -42,17 +45,22 @@ class Owner(Keeper):
         """See Keeper."""
         return None if self._stays or self._bench is not None else _COMES_WITHIN
 
-    def admit(self, wish: dict[str, Any], sock: socket.socket, fds: list[int]) -> None:
+    def admit(self, wish: dict[str, Any], sock: socket.socket) -> None:
         """See Keeper; a node's keeper also brings a link, which is plugged in when the connection ends."""
         if wish["door"] == "port":
             pid, _, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
             self._keepers.add(pid)
-            self._switch.plug(wish["end"], wish["port"], wish["segment"])
+            try:
+                self._switch.plug(wish["end"], wish["port"], wish["segment"])
+            except (LookupError, NetlinkError) as error:
+                # The container that has brought the link may have ended meanwhile.
+                raise ValueError(f"{wish['port']} cannot be plugged in: {error}") from error
+            sock.sendall(doors.PLUGGED)
             sock.close()
             return
         if wish["door"] == "control":
             self._bench = sock
-        super().admit(wish, sock, fds)
+        super().admit(wish, sock)
 
     def hung_up(self) -> None:
         """See Keeper."""
@@ -64,7 +72,7 @@ class Owner(Keeper):
         """See Keeper: the capture gets the tap, with nothing in it of what was before."""
         tap = self._switch.tap
         discard(tap)
-        return {"taps": [{"fd": tap.fileno(), "ports": {port: port for port in self._switch.ports}}]}, [tap.fileno()]
+        return {"tap": tap.fileno(), "ports": self._switch.ports}, [tap.fileno()]
 
     @command
     def settle(self, seconds: float, evidence: str) -> bool:

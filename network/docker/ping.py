@@ -7,8 +7,8 @@ import socket
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-_WITHIN = 0.5
-"""Seconds that an engine may take to answer."""
+_WITHIN = 10.0
+"""Seconds that an engine may take to answer, on a machine that is busy. Where there is none, it is known at once."""
 
 
 class EngineSilent(Exception):

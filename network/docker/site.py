@@ -69,6 +69,11 @@ class DockerSite(SteeredSite):
         self._keepers.ask(role.value, "kill", name=role.value)
         self._forget(role)
 
+    def power_off(self, role: Role) -> None:
+        """See Site."""
+        self._keepers.ask(role.value, "power_off")
+        self._forget(role)
+
     def repair(self, role: Role) -> bool:
         """See Site."""
         if not self._keepers.is_there(OWNER):

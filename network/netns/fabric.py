@@ -13,7 +13,7 @@ from pathlib import Path
 
 from network.fabric import FabricError, NodeNetwork
 from network.netns import messages
-from network.netns.sandbox import CAPTURE, Build, Built, Failed, Kill, Look, Pids, Request, Settle, Start
+from network.netns.sandbox import CAPTURE, Build, Built, Failed, Kill, Look, Pids, PowerOff, Request, Settle, Start
 from network.plan import Role, SitePlan
 from network.steering import SteeredSite
 from node.program import ProgramSpec
@@ -34,6 +34,8 @@ class NetnsFabric:
                 stdin=subprocess.DEVNULL,
                 env={**os.environ, "PYTHONPATH": str(_ROOT)},
                 cwd=_ROOT,
+                # Ctrl-C at a terminal is for the bench only, which takes its sites down in order.
+                start_new_session=True,
             )
         finally:
             theirs.close()
@@ -121,6 +123,11 @@ class NetnsSite(SteeredSite):
     def kill(self, role: Role) -> None:
         """See Site."""
         self._ask(Kill(role))
+        self._forget(role)
+
+    def power_off(self, role: Role) -> None:
+        """See Site."""
+        self._ask(PowerOff(role))
         self._forget(role)
 
     def repair(self, role: Role) -> bool:

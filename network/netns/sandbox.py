@@ -64,7 +64,14 @@ class Start:
 
 @dataclass(frozen=True)
 class Kill:
-    """Asks that a node's process be killed, as by a power cut; answered when it has ended."""
+    """Asks that a node's process be killed; answered when it has ended."""
+
+    role: Role
+
+
+@dataclass(frozen=True)
+class PowerOff:
+    """Asks that a node be ended as by a power cut: its links go down first. Answered when it has ended."""
 
     role: Role
 
@@ -88,7 +95,7 @@ class Pids:
     """Asks for the nodes' process numbers inside the sandbox, by name."""
 
 
-Request = Start | Kill | Look | Settle | Pids
+Request = Start | Kill | PowerOff | Look | Settle | Pids
 
 
 @dataclass(frozen=True)
@@ -144,6 +151,7 @@ class Sandbox:
         self._plan = request.plan
         self._sock = sock
         self._pids: dict[str, int] = {}
+        self._started: set[Role] = set()
         self._etc = Path("/run/oxobench/etc")
         # The machine's /proc, while it is still the one that is mounted, says how the machine numbers this process.
         pid = int(os.readlink("/proc/self"))
@@ -158,7 +166,8 @@ class Sandbox:
         spec = ProgramSpec(
             "network.capture:Capture",
             {
-                "taps": [{"fd": self._wiring.tap.fileno(), "ports": {port: port for port in self._wiring.ports}}],
+                "tap": self._wiring.tap.fileno(),
+                "ports": self._wiring.ports,
                 "path": str(self._evidence / "site.pcapng"),
             },
         )
@@ -187,9 +196,15 @@ class Sandbox:
         match request:
             case Start(role, spec, offset):
                 control = socket.socket(fileno=fds[0])
+                if role in self._started:
+                    self._wiring.restore(role)
+                self._started.add(role)
                 self._fork(role.value, role, control, lambda: run(spec, control, offset))
                 return True
             case Kill(role):
+                return self._kill(role)
+            case PowerOff(role):
+                self._wiring.take_down(role)
                 return self._kill(role)
             case Look(role):
                 return self._wiring.look(role)

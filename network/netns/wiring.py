@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 from pyroute2 import IPRoute
 
-from network import kernel
-from network.addressing import add_default_route, configure_link, index_of, look
+from network import connections, kernel
+from network.addressing import add_default_route, add_nobody, configure_link, index_of, is_down, look, take_down
 from network.bridges import add_bridge, plug
 from network.capture import open_port_tap
 from network.fabric import NodeNetwork
@@ -53,11 +55,33 @@ class Wiring:
 
     def look(self, role: Role) -> NodeNetwork:
         """A node's addresses and routes, as its kernel has them now."""
+        with self._inside(role) as inside:
+            return look(inside)
+
+    def take_down(self, role: Role) -> None:
+        """Takes a node's links down: nothing reaches it, and nothing of it gets out."""
+        with self._inside(role) as inside:
+            for link in self._plan.node(role).links:
+                take_down(inside, link.segment)
+
+    def restore(self, role: Role) -> None:
+        """Brings links up that are down, and forgets what was connected by them."""
+        node = self._plan.node(role)
+        with self._inside(role) as inside:
+            if any(is_down(inside, link.segment) for link in node.links):
+                connections.destroy()
+                for link in node.links:
+                    self._configure(link, inside)
+                self._configure_routes(node, inside)
+
+    @contextlib.contextmanager
+    def _inside(self, role: Role) -> Iterator[IPRoute]:
+        """In a node's namespace, for the time of the block."""
         home = os.open("/proc/self/ns/net", os.O_RDONLY)
         kernel.setns(self.namespaces[role])
         try:
             with IPRoute() as inside:
-                return look(inside)
+                yield inside
         finally:
             kernel.setns(home)
             os.close(home)
@@ -68,12 +92,17 @@ class Wiring:
         self._bridges.link("add", ifname=port, kind="veth", peer=peer)
         self.ports.append(port)
         plug(self._bridges, port, link.segment)
+        self._configure(link, inside)
+
+    def _configure(self, link: Link, inside: IPRoute) -> None:
         configure_link(inside, index_of(inside, link.segment), self._plan.interface(link))
 
     def _configure_routes(self, node: Node, inside: IPRoute) -> None:
         inside.link("set", index=index_of(inside, "lo"), state="up")
         if node.gateway is not None:
             add_default_route(inside, node.gateway)
+            if not self._plan.exists(node.gateway):
+                add_nobody(inside, index_of(inside, self._plan.way_to(node.gateway)), node.gateway)
 
 
 def _new_namespace() -> int:

@@ -26,7 +26,6 @@ def main(fd: int, parent: int, modules: list[str]) -> None:
     # What is imported stays: without this, the first collection in each child would copy every page.
     gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     sock = socket.socket(fileno=fd)
     messages.send(sock, True)
     while True:

@@ -6,7 +6,7 @@ import enum
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from network.wire.frames import ACK, FIN, RST, SYN, TCP, Address, Frame, IcmpError, Tcp
+from network.wire.frames import ACK, FIN, FORGED, RST, SYN, TCP, Address, Frame, IcmpError, Tcp
 from network.wire.streams import LIMIT, Stream
 
 WINDOW = 16 * 1024 * 1024
@@ -41,12 +41,17 @@ class Closing(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """A FIN or a RST in the name of `by`; `port` is where it entered the segment, so a forged one can be told."""
+    """A FIN or a RST in the name of `by`; `port` is where it entered the segment."""
 
     time: float
     how: Closing
     by: End
     port: str
+
+    @property
+    def is_forged(self) -> bool:
+        """Whether the bench sent it, and not the end in whose name it was."""
+        return self.port == FORGED
 
 
 @dataclass(slots=True)
@@ -103,7 +108,8 @@ class Attempt:
     """When it was answered, reset or rejected."""
     icmp: IcmpError | None = None
     closes: list[Close] = field(default_factory=list)
-    """The first FIN and RST of each end, in order."""
+    """The first FIN and RST of each end, in order. A reset that the bench forged toward the client counts as the
+    server's; of one toward the server the client knows nothing, so it doesn't count."""
 
     @property
     def time(self) -> float:
@@ -181,8 +187,9 @@ class Attempt:
         return bool(tcp.flags & ACK) and tcp.acknowledgement == (self.client.initial_sequence + 1) % 2**32
 
     def _close(self, frame: Frame, how: Closing, by: End) -> None:
-        if not any(close.how is how and close.by is by for close in self.closes):
-            self.closes.append(Close(frame.time, how, by, frame.port))
+        close = Close(frame.time, how, by, frame.port)
+        if not any((known.how, known.by, known.is_forged) == (how, by, close.is_forged) for known in self.closes):
+            self.closes.append(close)
 
     def _take_icmp(self, frame: Frame, error: IcmpError) -> None:
         kind, harmless = _UNREACHABLE[error.source.version]
@@ -200,12 +207,18 @@ def follow(frames: Iterable[Frame]) -> list[Attempt]:
     """
     attempts: list[Attempt] = []
     flows: dict[_Flow, tuple[Attempt, End]] = {}
+    segments: set[str] = set()
     for frame in frames:
         content, source, destination = frame.content, frame.source, frame.destination
         if source is None or destination is None:
             continue
         if isinstance(content, Tcp):
-            flow = (frame.segment, source, content.source_port, destination, content.destination_port)
+            ends = (source, content.source_port, destination, content.destination_port)
+            if frame.port == FORGED:
+                _take_forged(frame, content, [flows.get((segment, *ends)) for segment in segments])
+                continue
+            segments.add(frame.segment)
+            flow = (frame.segment, *ends)
             attempt, by = flows.get(flow, (None, End.CLIENT))
             if content.flags & (SYN | ACK | RST) == SYN and not _repeats(attempt, by, content):
                 attempt = Attempt(
@@ -226,6 +239,13 @@ def follow(frames: Iterable[Frame]) -> list[Attempt]:
             if attempt is not None and by is End.CLIENT:
                 attempt._take_icmp(frame, content)
     return attempts
+
+
+def _take_forged(frame: Frame, tcp: Tcp, known: Iterable[tuple[Attempt, End] | None]) -> None:
+    """Takes a frame that the bench has forged. On which segment isn't known, but it fits one connection only."""
+    for attempt, by in filter(None, known):
+        if by is End.SERVER and tcp.flags & RST:
+            attempt._take(frame, tcp, by)
 
 
 def _repeats(attempt: Attempt | None, by: End, tcp: Tcp) -> bool:

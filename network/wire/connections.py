@@ -11,11 +11,10 @@ import enum
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from network.capture import FORGED
 from network.wire import queries
 from network.wire.attempts import End
 from network.wire.conversation import Answered, Asked, Conversation, Said
-from network.wire.frames import ACK, FIN, RST, SYN, Address, Frame, IcmpError, Tcp
+from network.wire.frames import ACK, FIN, FORGED, RST, SYN, Address, Frame, IcmpError, Tcp
 from network.wire.happening import SILENCE, Happening, Kind, Names, Result
 from network.wire.inflow import Inflow
 from network.wire.latest import Deadlines, Latest

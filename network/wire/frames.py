@@ -58,6 +58,10 @@ class IcmpError:
     destination_port: int
 
 
+FORGED = "forged"
+"""The interface under which a capture has the frames that the bench has forged."""
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """A frame, seen at `time` where it entered its segment, through `port` (`<segment>-<node>`, as `lan-oxo`).

@@ -12,13 +12,16 @@ from emulators.oxo.flash import Flash
 from emulators.oxo.parameters import AgentParameters
 from emulators.oxo.phoneset import PhoneSet
 from emulators.oxo.store import SettingsStore
-from emulators.pbxagent.channels import Channel, Move
+from emulators.pbxagent import credentials
+from emulators.pbxagent.channels import Channel, ChannelRequest, Move
 from emulators.pbxagent.devices import DevicesPage
 from emulators.rainbow.parameters import GatewayParameters
 from emulators.rainbow.pbx import LifeCycle, PortalState
 from emulators.session.ending import Ending
 from emulators.session.session import Session
+from emulators.xmpp.element import Element
 from emulators.xmpp.paging import PageRequest
+from emulators.xmpp.stanza import IqType, StanzaError
 from tests.agent.rig import PBX_ID, Site, clock, jump, run, settle, site, until
 
 
@@ -195,17 +198,35 @@ def test_what_is_missing_is_said_and_nothing_is_attempted(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("fault", [FaultKind.SILENT_TCP, FaultKind.SILENT_UPGRADE])
-def test_disabling_in_the_middle_of_an_attempt_ends_it(tmp_path: Path, fault: FaultKind) -> None:
+def test_disabling_in_the_middle_of_an_attempt_ends_it_at_once(tmp_path: Path, fault: FaultKind) -> None:
     async def scenario() -> None:
         async with site(tmp_path, prepare=lambda gateway: gateway.set_fault(Fault(fault))) as here:
             await until(lambda: here.dns.asked)
             await settle()
             assert here.status == "Connecting"
+            before = clock().time()
             await here.enable(False)
-            await settle()
-            jump(5)
             await until(lambda: here.status == "Disabled")
             assert len(here.dns.asked) == 1
+            await here.enable()
+            await until(lambda: len(here.dns.asked) == 2)
+            assert clock().time() - before < 2
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    "payload", [credentials.to_element("8899"), ChannelRequest(Move.CLOSE, Channel.CSTA).to_element()]
+)
+def test_what_is_to_be_set_cannot_be_got(tmp_path: Path, payload: Element) -> None:
+    async def scenario() -> None:
+        async with site(tmp_path) as here:
+            await here.running()
+            final = here.store.load().rainbow.final_password
+            with pytest.raises(StanzaError, match="bad-request"):
+                await here.gateway.session(PBX_ID).request(payload, kind=IqType.GET)
+            assert here.store.load().rainbow.final_password == final
+            assert Channel.CSTA in here.agent.channels
 
     run(scenario())
 

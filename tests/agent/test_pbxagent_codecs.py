@@ -131,6 +131,8 @@ def test_too_much_is_refused() -> None:
         DeviceChanges.from_element(changes)
     with pytest.raises(PayloadRefused, match="since of <changes> has more than 256 characters"):
         DeviceChanges.from_element(Element(CHANGES_TAG, {"since": "x" * 257}))
+    with pytest.raises(PayloadRefused, match="type of <device> has more than 64 characters"):
+        Device.from_element(Device("1", "100", "", "", "", "x" * 65).to_element())
     with pytest.raises(PayloadRefused, match="says nothing about its place"):
         DevicesPage.from_element(Element(QUERY_TAG, {"ver": "1"}))
     with pytest.raises(PayloadRefused, match="<query> is missing"):

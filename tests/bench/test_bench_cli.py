@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
+import os
+import signal
+import socket
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +48,19 @@ def test_what_cannot_be_run_is_refused_in_one_sentence(
     assert said.count("\n") == 1
 
 
+def test_a_folder_for_the_evidence_that_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("OXOBENCH_ARTIFACTS", str(tmp_path / "file" / "artifacts"))
+    with pytest.raises(SystemExit) as ended:
+        main(["run", "features/link_loss.feature"])
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"oxobench: cannot write {tmp_path}/file/artifacts/")
+    assert said.endswith(": Not a directory; set OXOBENCH_ARTIFACTS to a folder of your own.\n")
+
+
 def test_an_unknown_option(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["run", "--fabric", "tin cans"])
@@ -78,22 +93,26 @@ class Ended:
 
 
 @pytest.fixture
-def run() -> Iterator[Callable[..., Ended]]:
-    """Runs the command line; what it leaves in the artifacts goes with the test."""
-    folders: list[Path] = []
+def run(tmp_path: Path) -> Callable[..., Ended]:
+    """Runs the command line, without input and with other modules at hand, those in `modules`."""
+    artifacts = tmp_path / "artifacts"
 
-    def run(*arguments: str) -> Ended:
-        command = [sys.executable, "-m", "bench.cli", *arguments]
-        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-            out, err = process.communicate(timeout=100)
-        # The folder of a run has the number of its process in its name.
-        made = list((ROOT / "artifacts").glob(f"*-{process.pid}"))
-        folders.extend(made)
-        return Ended(process.returncode, out, err, made)
+    def run(*arguments: str, modules: Path | None = None) -> Ended:
+        done = subprocess.run(
+            [sys.executable, "-m", "bench.cli", *arguments],
+            cwd=ROOT,
+            env=os.environ | {"OXOBENCH_ARTIFACTS": str(artifacts)} | ({"PYTHONPATH": str(modules)} if modules else {}),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            start_new_session=True,
+            timeout=100,
+            check=False,
+        )
+        made = list(artifacts.iterdir()) if artifacts.exists() else []
+        return Ended(done.returncode, done.stdout, done.stderr, made)
 
-    yield run
-    for folder in folders:
-        shutil.rmtree(folder)
+    return run
 
 
 def test_a_run_shows_its_progress_and_keeps_its_evidence(
@@ -117,6 +136,43 @@ def test_no_scenario_of_that_name(run: Callable[..., Ended]) -> None:
     assert "No scenario matches" in done.err
     assert "Traceback" not in done.err
     assert not done.evidence
+
+
+def test_what_breaks_pytest_is_no_verdict_on_the_device(run: Callable[..., Ended], tmp_path: Path) -> None:
+    (tmp_path / "own.feature").write_text(FEATURE)
+    (tmp_path / "breaking.py").write_text("def pytest_collection_modifyitems():\n    raise RuntimeError\n")
+    done = run("run", str(tmp_path / "own.feature"), "--", "-p", "breaking", modules=tmp_path)
+    assert "INTERNALERROR" in done.out
+    assert done.code == 2
+
+
+def test_input_that_ends_too_early(run: Callable[..., Ended]) -> None:
+    done = run("oxo", "configure", "rainbow", "Activation code=-")
+    assert done.code == 2
+    assert done.err.endswith("oxobench: The input ended before it was all there.\n")
+
+
+def test_an_interrupted_start_says_so(run: Callable[..., Ended], tmp_path: Path) -> None:
+    (tmp_path / "click.py").write_text("raise KeyboardInterrupt\n")
+    done = run("status", modules=tmp_path)
+    assert (done.code, done.err) == (130, "oxobench: interrupted\n")
+
+
+def test_an_interrupted_command_says_so(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as engine:
+        engine.bind(str(tmp_path / "docker.sock"))
+        engine.listen()
+        engine.settimeout(60)
+        # Whoever runs the tests may have SIGINT ignored, as a shell does for what it starts in the background.
+        command = ["env", "--default-signal=INT", sys.executable, "-m", "bench.cli", "run", "--fabric", "docker"]
+        environment = os.environ | {"DOCKER_HOST": f"unix://{tmp_path}/docker.sock"}
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
+        # The engine does not answer, so that the command waits.
+        with process, engine.accept()[0]:
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert err.strip() == "oxobench: interrupted"
 
 
 def test_a_long_wait_is_shown_on_a_terminal(

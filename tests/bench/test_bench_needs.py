@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -82,6 +84,7 @@ def test_they_fail_as_the_benchs_fault_where_they_were_asked_for(
     assert "Traceback" not in said
 
 
+@pytest.mark.vpn
 def test_without_tun_the_kernel_must_do_esp(features: Path) -> None:
     code, said = run(features, ".", under=without_tun())
     assert code == 0, said
@@ -111,14 +114,39 @@ def test_tests_of_containers_and_pages_are_left_out(tmp_path: Path, monkeypatch:
     code, said = run(tmp_path / "some", ".", under=without_program("chromium"))
     assert code == 0, said
     assert "1 test needs a Docker engine and was left out: not running." in said
-    assert "1 test needs a browser and was left out: There is no /usr/bin/chromium." in said
+    assert "1 test needs a browser and was left out: There is no /usr/bin/chromium" in said
     assert "1 passed" in said
     code, said = run(tmp_path / "some", ".", under=without_program("chromium"), ci=True)
     assert "No Docker engine can be used here: not running. `./oxobench doctor` says what to do." in said
-    assert "No browser can be started here: There is no /usr/bin/chromium. `./oxobench doctor` says what to do." in said
+    assert "No browser can be started here: There is no /usr/bin/chromium" in said
     assert code == 2, said
 
 
+def test_whether_an_engine_answers_is_asked_once_in_a_parallel_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "some").mkdir()
+    (tmp_path / "some" / "test_some.py").write_text(TESTS)
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(tmp_path / "docker.sock"))
+    listener.listen()
+    listener.settimeout(60)
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/docker.sock")
+
+    def answer_once() -> None:
+        with listener, listener.accept()[0] as connection:
+            connection.recv(1024)
+            connection.sendall(b"HTTP/1.0 200 OK\r\n\r\nOK")
+
+    engine = threading.Thread(target=answer_once)
+    engine.start()
+    code, said = run(tmp_path / "some", ".", "-n", "2", "-m", "not browser", under=[])
+    engine.join()
+    assert code == 0, said
+    assert "2 passed" in said
+
+
+@pytest.mark.vpn
 def test_here_they_run(features: Path) -> None:
     assert tunnels.why_none() == ""
     code, said = run(features, ".", under=[])

@@ -15,7 +15,7 @@ BENCH_FAILS = """
     Given the firewall is nonsense
 """
 DEVICE_FAILS = """
-  @manual-3.5.2.1
+  @manual-3.5.2.1 @manual-3.5 @manual-page-42
   Scenario: The device fails
     Given an OXO Connect that Rainbow knows
     Then every attempt of the PBX goes to port 443
@@ -61,7 +61,7 @@ def test_faults_of_the_device_and_of_the_bench_are_told_apart(tmp_path: Path) ->
     assert "Traceback" not in done.stdout + done.stderr
     told = properties(tmp_path)
     assert told["test_the_device_fails"]["verdict"] == "device"
-    assert told["test_the_device_fails"]["manual section"] == "3.5.2.1"
+    assert told["test_the_device_fails"]["manual section"] == "3.5, 3.5.2.1, page-42"
     assert told["test_the_device_fails"]["failed step"] == "Then every attempt of the PBX goes to port 443"
     assert told["test_the_bench_fails"]["verdict"] == "bench"
     assert "verdict" not in told["test_all_is_well"]

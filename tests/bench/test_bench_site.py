@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,10 @@ from bench.verdict import Verdict, judge
 from emulators.oxo.omc import Page
 from network.fabric import FabricError
 from network.firewall import Policy
+from network.forge import forge_resets
 from network.netns.fabric import NetnsFabric
 from network.plan import Role
-from network.wire.attempts import Outcome
+from network.wire.attempts import Closing, Outcome
 from node.control import Refusal
 from node.remote import NodeError, NodeGone
 
@@ -122,6 +124,25 @@ def test_times_of_the_wire_are_told_in_the_devices_time(site: Bench) -> None:
     assert wall(after) - after == pytest.approx(4200, abs=2)
     assert site.time.now() == pytest.approx(time.time() + 4200, abs=2)
     assert site.time.clock() == pytest.approx(time.monotonic() + 4200, abs=2)
+
+
+def test_a_try_is_over_when_its_connection_begins_to_end(site: Bench) -> None:
+    """Not by a reset for a connection that was closed an hour ago."""
+    pbx_id = connect(site)
+    site.expect(lambda: site.rainbow.pbx(pbx_id).connected, "a link", lambda: "none", 60)
+    site.time.rest()
+    site.set_policy(Policy.load("blocking"))
+    site.rainbow.drop(pbx_id)
+    site.time.rest()
+    dropped = site.time.now()
+    site.time.advance(3600)
+    for port, frame in forge_resets(replace(site.wire.attempts()[0], closes=[])):
+        site.site.inject(port, frame)
+    site.time.rest()
+    assert any(close.how is Closing.RST for close in site.wire.attempts()[0].closes)
+    ended = site.wire.tries()[0].ended
+    assert ended is not None
+    assert ended == pytest.approx(dropped, abs=10)
 
 
 def test_policies_are_put_into_force_and_refused(site: Bench) -> None:

@@ -9,7 +9,7 @@ import pytest
 from emulators.cci.account import CredentialKind, LifeCycle, Outcome
 from emulators.cci.parameters import ServiceParameters
 from emulators.cloudconnect.failure import Failure, FailureCode
-from emulators.cloudconnect.requests import Closed, OpenRequest, VpnParameters
+from emulators.cloudconnect.requests import Closed, CloseRequest, OpenRequest, VpnParameters
 from emulators.door.faults import Fault, FaultKind
 from emulators.oxo.cloudconnect import ConnectionAgent, WithoutVpn
 from emulators.oxo.flash import Flash, FlashFailed
@@ -357,6 +357,18 @@ def test_what_is_no_request_is_refused(tmp_path: Path, tag: str) -> None:
             with pytest.raises(StanzaError):
                 await here.service.session(ACCOUNT).request(Element(tag), kind=IqType.SET)
             await here.opened("one")
+            assert here.tunnel.users == ["one"]
+
+    run(scenario())
+
+
+def test_a_close_request_that_is_only_a_question_closes_nothing(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with cco_site(tmp_path) as here:
+            await here.connected()
+            await here.opened("one")
+            with pytest.raises(StanzaError, match="bad-request"):
+                await here.service.session(ACCOUNT).request(CloseRequest().to_element(), kind=IqType.GET)
             assert here.tunnel.users == ["one"]
 
     run(scenario())

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -15,10 +16,12 @@ from emulators.cloudconnect import credentials, requests
 from emulators.cloudconnect.credentials import Credentials
 from emulators.door.faults import Fault, FaultKind
 from emulators.session.ending import LoginRefused
+from emulators.session.requests import Asked, Handler
 from emulators.session.session import KeepAlive, Session
 from emulators.xmpp import disco
 from emulators.xmpp.client import ClientStream
 from emulators.xmpp.element import Element
+from emulators.xmpp.stanza import IqType
 from tests.agent.rig import PRIVATE_CA, authority, certificate, clock, run, until
 from tests.cloudconnect.cco_rig import ACCOUNT, ONCE, SERVICE, service
 
@@ -37,11 +40,13 @@ async def dial(port: int, host: str = SERVICE) -> ClientConnection:
     )
 
 
-async def logged_in(port: int, user: str = ACCOUNT, password: str = ONCE, **handlers: Any) -> Session:
+async def logged_in(
+    port: int, user: str = ACCOUNT, password: str = ONCE, handlers: Mapping[Asked, Handler] | None = None
+) -> Session:
     session = Session(
         await dial(port),
         ClientStream(SERVICE, user, password, tls=True),
-        handlers=handlers.get("handlers", {}),
+        handlers=handlers or {},
         keep_alive=KeepAlive(90, 180),
         identity=disco.Identity("client", "pbx"),
     )
@@ -60,7 +65,7 @@ def test_one_time_credentials_are_good_until_the_final_ones_are_acknowledged() -
             deaf = await logged_in(door.port, ACCOUNT.upper())
             await until(lambda: account.connected)
             assert account.life_cycle is LifeCycle.ACTIVATING
-            taking = await logged_in(door.port, handlers={credentials.TAG: take})
+            taking = await logged_in(door.port, handlers={(IqType.SET, credentials.TAG): take})
             await until(lambda: account.life_cycle is LifeCycle.ACTIVATED)
             assert "conflict" in (await deaf.ended()).why
             await taking.close()
@@ -108,7 +113,7 @@ def test_an_answer_that_is_no_acknowledgement_is_noted(answer: Element | None, s
 
     async def scenario() -> None:
         async with service() as (door, _):
-            session = await logged_in(door.port, handlers={requests.OPEN: odd})
+            session = await logged_in(door.port, handlers={(IqType.SET, requests.OPEN): odd})
             await until(lambda: door.account(ACCOUNT).connected)
             asked = door.request_open(ACCOUNT, requests.OpenRequest("u", "g"))
             await until(lambda: asked.answered)

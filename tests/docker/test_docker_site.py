@@ -20,7 +20,7 @@ from network.wire.capture import Capture
 from network.wire.frames import Tcp
 from node.control import Refusal
 from node.remote import NodeGone
-from tests.netns.conftest import Hands, open_hands
+from tests.netns.conftest import Hands, open_hands, says_nothing_without_power
 from tests.netns.hand import hand
 
 pytestmark = pytest.mark.docker
@@ -98,6 +98,10 @@ def test_no_frame_of_a_node_that_there_is_not_is_sent(site: DockerSite) -> None:
         site.inject("lan-nobody", bytes(60))
 
 
+def test_a_node_without_power_says_nothing_more_and_comes_back_without_connections(hands: Hands) -> None:
+    says_nothing_without_power(hands)
+
+
 def test_containers_that_a_node_has_changed_are_made_anew(containers: DockerFabric, evidence: Path) -> None:
     site = containers.build(DEFAULT_PLAN, folder(evidence, "first"))
     names = {role: container(site, role) for role in Role}
@@ -140,7 +144,7 @@ def test_the_same_containers_serve_again(containers: DockerFabric, evidence: Pat
         key = hands.connect(Role.OXO, PCG, 443)
         hands.nodes[Role.OXO].ask("write", path="/run/oxobench/flash", text="old")
         hands.talk(Role.OXO, key)
-        site.kill(Role.OXO)
+        site.power_off(Role.OXO)
         site.close()
     assert names[0] == names[1]
     assert states[0] == states[1]

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from bench.cli import cli
+from bench.commandline import cli
 from emulators.cci.parameters import ServiceParameters
 from emulators.cloudconnect.failure import FailureCode
 from emulators.door.parameters import DoorParameters

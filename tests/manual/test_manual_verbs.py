@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import stat
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from bench.bench import BenchOptions
+from bench.cloud import VPN_GATEWAY
+from bench.manual.copying import copy_capture
 from bench.manual.durations import in_words, seconds
 from bench.manual.installation import Installation
 from bench.manual.look import Look
@@ -27,12 +31,14 @@ class Rig:
     def __init__(self, fabric: Fabric, evidence: Path, wish: Wish, made_of: str = "netns") -> None:
         self.installation = Installation(fabric, evidence, BenchOptions(), wish, made_of)
         self.looks = 0
+        self.looks_until = math.inf
         self.busy: list[str | None] = []
         self.manual = ManualBench(self.installation, self.busy.append, self._looked)
         self._look = Look(self.installation, made_of)
 
-    def _looked(self) -> None:
+    def _looked(self) -> bool:
         self.looks += 1
+        return self.looks >= self.looks_until
 
     def now(self) -> Snapshot:
         self.installation.bench.time.rest()
@@ -82,6 +88,7 @@ def either(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rig]:
     rig.installation.close()
 
 
+@pytest.mark.vpn
 def test_a_site_comes_up_connected_through_its_proxy(either: Rig) -> None:
     shown = either.after(1)
     assert shown.link.state is LinkState.CONNECTED
@@ -144,6 +151,7 @@ def test_a_session_at_the_phone_lasts(rig: Rig) -> None:
     assert left.closed
 
 
+@pytest.mark.vpn
 def test_a_vpn_connection_is_opened_and_closed(either: Rig) -> None:
     either.after(1)
     either.manual.cloud_open("anna")
@@ -152,6 +160,18 @@ def test_a_vpn_connection_is_opened_and_closed(either: Rig) -> None:
     assert tunnel.users == ["anna"]
     either.manual.cloud_close()
     assert either.after(5).cloud.tunnel is None
+
+
+def test_who_shared_a_tunnel_that_has_ended_by_itself_does_not_share_the_next_one(rig: Rig) -> None:
+    rig.after(1)
+    for user in ("anna", "bob"):
+        rig.installation.bench.cci.open(
+            rig.installation.account, user, VPN_GATEWAY, rig.installation.bench.vpn_password, inactivity=60.0
+        )
+        tunnel = rig.after(5).cloud.tunnel
+        assert tunnel is not None
+        assert tunnel.users == [user]
+        assert rig.after(3600).cloud.tunnel is None
 
 
 def test_after_a_reset_in_rainbow_the_new_code_leads_to_a_link(rig: Rig) -> None:
@@ -170,6 +190,7 @@ def test_sets_come_and_go(rig: Rig) -> None:
     assert len(rig.after(1).rainbow.devices) == 3
 
 
+@pytest.mark.vpn
 @pytest.mark.parametrize("role", list(Role))
 def test_a_node_that_dies_is_named_and_heals_while_the_others_go_on(either: Rig, role: Role) -> None:
     either.after(1)
@@ -184,6 +205,7 @@ def test_a_node_that_dies_is_named_and_heals_while_the_others_go_on(either: Rig,
 
 
 @pytest.mark.docker
+@pytest.mark.vpn
 @pytest.mark.parametrize("role", [Role.OXO, Role.FIREWALL, Role.PCG])
 def test_a_container_that_was_killed_is_made_anew(containers: Fabric, kept_folder: Path, role: Role) -> None:
     evidence = kept_folder / f"killed-{role.value}"
@@ -251,13 +273,31 @@ def test_while_time_passes_the_bench_is_busy_and_looks(rig: Rig) -> None:
     assert rig.looks > 2
 
 
+def test_time_passes_no_further_when_the_bench_is_to_end(rig: Rig) -> None:
+    rig.looks_until = 3
+    begun = rig.installation.bench.time.now()
+    with pytest.raises(Refusal, match="about to end"):
+        rig.manual.time_advance(7 * 24 * 3600)
+    assert rig.installation.bench.time.now() - begun < 3600
+    assert rig.busy[-1] is None
+
+
 def test_a_capture_is_copied_and_never_over_a_file(rig: Rig, tmp_path: Path) -> None:
     saved = Path(rig.manual.capture_save(str(tmp_path / "mine.pcapng")))
     assert saved.stat().st_size > 1000
+    assert stat.S_IMODE(saved.stat().st_mode) == 0o600
     with pytest.raises(Refusal, match="is there already"):
         rig.manual.capture_save(str(saved))
     with pytest.raises(Refusal, match="No such file"):
         rig.manual.capture_save("/nowhere/mine.pcapng")
+
+
+@pytest.mark.parametrize("capture", ["/nowhere/site.pcapng", "/proc/self/mem"])
+def test_a_capture_that_cannot_be_read_leaves_no_copy(capture: str, tmp_path: Path) -> None:
+    target = tmp_path / "mine.pcapng"
+    with pytest.raises(Refusal, match="cannot be copied"):
+        copy_capture(Path(capture), target)
+    assert not target.exists()
 
 
 @pytest.mark.parametrize(

@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from bench.manual import keeping, operating
+from bench.manual.place import NotMine, NotRunning, Place
 from network.plan import Role
 from tests.manual.upbench import CHECKOUT, UpBench
 
 UP = ("--users", "2")
+
+_UP_WITH_FABRIC = """
+from bench.manual.keeping import keep
+from bench.manual.place import Place
+from bench.manual.upstart import Upstart, Wish
+keep(Place(), Upstart(Wish(), "netns", make_fabric))
+"""
 
 
 class Hand:
@@ -52,12 +65,28 @@ class Hand:
 
     def shell(self, node: str) -> list[str]:
         """The command that opens a shell in a node."""
+        command: list[str] = self.place().call("shell", node=node)
+        return command
+
+    def begin(self, *arguments: str) -> subprocess.Popen[str]:
+        """A command that is not waited for, in a process group of its own, as at a terminal."""
+        return self._process([sys.executable, "-P", "-m", "bench.cli", *arguments])
+
+    def begin_up(self, setup: str) -> subprocess.Popen[str]:
+        """`up` with a fabric of the function `make_fabric` that `setup` defines, not waited for."""
+        return self._process([sys.executable, "-P", "-c", f"{setup}{_UP_WITH_FABRIC}"])
+
+    def _process(self, command: list[str]) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            command, env=self._environment, cwd=CHECKOUT, process_group=0,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+
+    def place(self) -> Place:
+        """Where this bench is found."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("OXOBENCH_ARTIFACTS", str(self.artifacts))
-            from bench.manual.place import Place
-
-            command: list[str] = Place().call("shell", node=node)
-            return command
+            return Place()
 
 
 @pytest.fixture
@@ -69,6 +98,15 @@ def hand(tmp_path: Path) -> Hand:
 def up(tmp_path: Path) -> Iterator[UpBench]:
     with UpBench(tmp_path, *UP) as up:
         yield up
+
+
+@pytest.fixture
+def lasting(tmp_path: Path) -> Iterator[Hand]:
+    """A hand that may leave a bench running: it is ended after the test, however that ends."""
+    hand = Hand(tmp_path)
+    yield hand
+    if hand.place().held():
+        hand("down")
 
 
 def states(snapshot: dict[str, Any]) -> dict[str, str]:
@@ -121,6 +159,7 @@ def test_a_policy_of_ones_own_is_a_file(up: UpBench, hand: Hand, tmp_path: Path)
     assert "is not a policy" not in hand("firewall", str(tmp_path / "none.nft"), code=2)
 
 
+@pytest.mark.vpn
 def test_each_verb_does_what_it_says(up: UpBench, hand: Hand) -> None:
     hand("time", "advance", "1s")
     hand("oxo", "disable", "--by", "mmc")
@@ -168,9 +207,10 @@ def test_each_verb_does_what_it_says(up: UpBench, hand: Hand) -> None:
     assert states(hand.status())["oxo"] == "up"
     assert "oxo: " in hand("logs", "oxo")
     assert hand("capture", "save", str(hand.artifacts / "mine.pcapng")).strip().endswith("mine.pcapng")
-    assert "192.168.92.246" in up.in_node("oxo", "ip address show")
+    assert "192.168.92.246" in up.in_node("oxo", "cat /proc/net/fib_trie")
 
 
+@pytest.mark.vpn
 def test_a_node_that_dies_is_said_so_and_up_again_heals(up: UpBench, hand: Hand) -> None:
     os.kill(hand.pid("proxy"), signal.SIGKILL)
     dead = states(hand.status(code=1))
@@ -183,34 +223,146 @@ def test_a_node_that_dies_is_said_so_and_up_again_heals(up: UpBench, hand: Hand)
     assert hand.status()["link"]["state"] == "connected"
 
 
-def test_a_site_that_is_lost_is_replaced_by_up(tmp_path: Path) -> None:
-    hand = Hand(tmp_path)
+@pytest.mark.vpn
+def test_a_site_that_is_lost_is_replaced_by_up(lasting: Hand) -> None:
+    hand = lasting
     hand("up", "--detach", *UP)
-    try:
-        sandbox = Path(f"/proc/{hand.pid('oxo')}/status").read_text().split("PPid:")[1].split()[0]
-        os.kill(int(sandbox), signal.SIGKILL)
-        said = hand("up", "--detach", *UP)
-        assert "is lost" in said
-        assert "the site is up" in said
-        assert set(states(hand.status()).values()) == {"up"}
-    finally:
+    sandbox = Path(f"/proc/{hand.pid('oxo')}/status").read_text().split("PPid:")[1].split()[0]
+    os.kill(int(sandbox), signal.SIGKILL)
+    said = hand("up", "--detach", *UP)
+    assert "is lost" in said
+    assert "the site is up" in said
+    assert set(states(hand.status()).values()) == {"up"}
+
+
+def test_two_that_come_up_at_once_make_one_bench(lasting: Hand) -> None:
+    with ThreadPoolExecutor(2) as both:
+        ups = [both.submit(lasting, "up", "--detach", *UP) for _ in range(2)]
+        assert all("the site is up" in up.result() for up in ups)
+    assert len([path for path in lasting.artifacts.iterdir() if path.name != "up"]) == 1
+
+
+def test_up_waits_for_another_that_comes_up_and_takes_its_place_when_it_does_not(lasting: Hand) -> None:
+    with lasting.place().taken():
+        waiting = lasting.begin("up", "--detach", *UP)
+        assert waiting.stdout is not None
+        assert "another bench is coming up" in waiting.stdout.readline()
+        assert "coming up or going down" in lasting("status", code=2)
+    said, _ = waiting.communicate(timeout=60)
+    assert "the site is up" in said
+    assert waiting.returncode == 0
+
+
+def test_a_bench_that_lets_time_pass_is_left_alone_by_up_and_heeds_down(
+    up: UpBench, hand: Hand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OXOBENCH_ARTIFACTS", str(hand.artifacts))
+    monkeypatch.setattr(operating, "_REAL_WAIT", 0.1)
+    with ThreadPoolExecutor(1) as thread:
+        # Longer than a command waits for anything else, and much longer than `down` may take.
+        passing = thread.submit(lambda: operating.call_verb("time_advance", 600.0, seconds=7 * 24 * 3600))
+        last = 0
+        while not up.status()["busy"]:
+            last = up.happened(last, 30.0)[1][-1]["id"]
+        assert "busy (letting 168 h pass)" in hand("up", code=2)
         hand("down")
+        with pytest.raises(keeping.Refused, match="ended meanwhile"):
+            passing.result()
 
 
-def test_a_bench_that_was_killed_leaves_its_place_to_the_next_one(tmp_path: Path) -> None:
-    hand = Hand(tmp_path)
+def test_a_long_advance_is_waited_for(up: UpBench, hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OXOBENCH_ARTIFACTS", str(hand.artifacts))
+    monkeypatch.setattr(operating, "_REAL_WAIT", 0.0)
+    ran = CliRunner().invoke(operating.advance, ["1h"])
+    assert (ran.exit_code, ran.output) == (0, "1 h have passed\n")
+
+
+def test_up_that_is_ended_while_it_comes_up_says_no_more_than_that(hand: Hand) -> None:
+    process = hand.begin("up", *UP)
+    deadline = time.monotonic() + 30.0
+    while "oxobench-zygote" not in children(process.pid):
+        assert time.monotonic() < deadline
+    os.killpg(process.pid, signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    assert said.splitlines() == ["oxobench: bringing the site up ...", "oxobench: the site is down"]
+    assert process.returncode == 0
+
+
+def children(pid: int) -> list[str]:
+    """The names of the processes that were started by any thread of a process."""
+    names = []
+    with contextlib.suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in (task / "children").read_text().split():
+                names.append(Path(f"/proc/{child}/comm").read_text().strip())
+    return names
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_up_that_is_ended_does_not_wait_for_what_takes_minutes_to_build(hand: Hand, number: int) -> None:
+    process = hand.begin_up("""
+import threading
+from bench.manual import daemon
+daemon.BUILT_WITHIN = 0.1
+def make_fabric():
+    print("building an image", flush=True)
+    threading.Event().wait()
+""")
+    assert process.stdout is not None
+    while "building" not in process.stdout.readline():
+        assert process.poll() is None
+    process.send_signal(number)
+    said, _ = process.communicate(timeout=20)
+    assert (said, process.returncode) == ("oxobench: ended before the site was up\n", 1)
+
+
+def test_a_second_signal_ends_up_at_once(hand: Hand) -> None:
+    process = hand.begin_up("""
+import os, signal, threading
+def make_fabric():
+    for _ in range(2):
+        os.kill(os.getpid(), signal.SIGINT)
+        print("waiting", flush=True)
+        threading.Event().wait(1.0)
+""")
+    process.communicate(timeout=20)
+    assert process.returncode == -signal.SIGINT
+
+
+def test_ctrl_c_while_a_detached_bench_comes_up_ends_it(lasting: Hand) -> None:
+    process = lasting.begin("up", "--detach", *UP)
+    deadline = time.monotonic() + 30.0
+    while not children(process.pid):
+        assert time.monotonic() < deadline
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "Traceback" not in said
+    assert not lasting.place().held()
+
+
+def test_a_detached_bench_keeps_its_log_when_it_is_healed(lasting: Hand) -> None:
+    lasting("up", "--detach", *UP)
+    log = lasting.artifacts / "up" / "up.log"
+    before = log.stat().st_ino
+    assert "the site is up" in lasting("up", "--detach", *UP)
+    assert log.stat().st_ino == before
+
+
+@pytest.mark.vpn
+def test_a_bench_that_was_killed_leaves_its_place_to_the_next_one(tmp_path: Path, lasting: Hand) -> None:
+    hand = lasting
     with UpBench(tmp_path, *UP) as first:
         oxo = hand.pid("oxo")
         first.kill()
         assert "No manual bench runs here" in hand("status", code=2)
         hand("up", "--detach", *UP)
         assert set(states(hand.status()).values()) == {"up"}
-        hand("down")
     assert not Path(f"/proc/{oxo}").exists()
 
 
-def test_down_leaves_the_evidence_and_nothing_else(tmp_path: Path) -> None:
-    hand = Hand(tmp_path)
+def test_down_leaves_the_evidence_and_nothing_else(tmp_path: Path, lasting: Hand) -> None:
+    hand = lasting
     said = hand("up", "--detach", *UP)
     assert "page      http://127.0.0.1:" in said
     oxo = hand.pid("oxo")
@@ -222,6 +374,7 @@ def test_down_leaves_the_evidence_and_nothing_else(tmp_path: Path) -> None:
     assert "No manual bench runs here" in hand("down", code=2)
 
 
+@pytest.mark.vpn
 def test_the_control_socket_is_its_owners_and_bears_garbage(up: UpBench, hand: Hand) -> None:
     control = hand.artifacts / "up" / "control"
     assert stat.S_IMODE(control.stat().st_mode) == 0o600
@@ -235,8 +388,9 @@ def test_the_control_socket_is_its_owners_and_bears_garbage(up: UpBench, hand: H
 def test_doors_listen_on_loopback_only(up: UpBench) -> None:
     for address in (up.page, up.mitmweb):
         port = int(address.split(":")[2].split("/")[0])
-        listening = subprocess.run(["ss", "-Hltn", f"sport = :{port}"], capture_output=True, text=True, check=True)
-        assert listening.stdout.split()[3] == f"127.0.0.1:{port}"
+        tables = "".join(table.read_text() for table in Path("/proc/net").glob("tcp*"))
+        # State 0A is that of a socket that listens.
+        assert re.findall(rf"(\w+):{port:04X} \S+ 0A ", tables) == ["0100007F"]
 
 
 @pytest.mark.parametrize(
@@ -251,6 +405,8 @@ def test_doors_listen_on_loopback_only(up: UpBench) -> None:
         (("up", "--policy", "open"), "There is no firewall policy 'open'"),
         (("up", "--users", "301"), "Invalid value"),
         (("up", "--proxy", "squid"), "Invalid value"),
+        (("up", "--listen", "192.168.1.5"), "Invalid value"),
+        (("up", "--listen", "localhost"), "Invalid value"),
     ],
 )
 def test_what_cannot_be_is_said_in_one_sentence(hand: Hand, arguments: tuple[str, ...], said: str) -> None:
@@ -264,6 +420,34 @@ def test_a_port_that_is_taken_is_said_so(hand: Hand) -> None:
             "up", "--port", port, code=2
         )
         assert "mitmweb" in hand("up", "--mitmweb-port", port, code=2)
+        assert f"127.0.0.1:{port}" in hand("up", "--detach", "--port", port, code=2)
+
+
+def test_a_folder_that_cannot_be_written_is_said_so(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    hand = Hand(tmp_path / "file" / "artifacts")
+    for arguments in (("up",), ("up", "--detach")):
+        assert "set OXOBENCH_ARTIFACTS to a folder of your own" in hand(*arguments, code=2)
+    assert "No manual bench runs here" in hand("down", code=2)
+
+
+def test_the_bench_of_another_user_is_told_from_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "artifacts" / "up"
+    folder.mkdir(parents=True)
+    monkeypatch.setenv("OXOBENCH_ARTIFACTS", str(folder.parent))
+    with pytest.raises(NotRunning):
+        Place().status()
+    folder.chmod(0)
+    nobody = 65534
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(nobody)
+    try:
+        with pytest.raises(NotMine, match="another user's"):
+            Place().status()
+    finally:
+        os.seteuid(user)
+        folder.chmod(0o700)
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh"])

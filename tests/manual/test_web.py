@@ -44,6 +44,8 @@ class Desk:
         self.listening = asyncio.Event()
         self.kept: deque[dict[str, Any]] = deque(maxlen=50)
         self.last = 0
+        self.restless = False
+        """Whether it tells again and again though nothing has changed."""
 
     async def call(self, verb: str, parameters: dict[str, Any]) -> object:
         self.calls.append((verb, parameters))
@@ -60,6 +62,8 @@ class Desk:
 
     def snapshot(self) -> dict[str, Any]:
         self.looks += 1
+        if self.restless:
+            self._tell()
         return {"time": f"2026-11-24T10:00:{self.looks:02}", "counter": self.counter}
 
     def since(self, last: int) -> tuple[int, Sequence[dict[str, Any]]]:
@@ -556,10 +560,14 @@ def test_a_page_that_takes_nothing_any_more_is_given_up(monkeypatch: pytest.Monk
     against(scene)
 
 
-def test_a_page_with_no_news_hears_a_heartbeat_and_one_that_left_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("restless", [False, True])
+def test_a_page_with_no_news_hears_a_heartbeat_and_one_that_left_is_forgotten(
+    monkeypatch: pytest.MonkeyPatch, restless: bool
+) -> None:
     monkeypatch.setattr(events, "HEARTBEAT", 0.05)
 
     async def scene(server: Server) -> None:
+        server.desk.restless = restless
         async with server.events() as stream:
             await stream.next("snapshot")
             while "" not in await stream.block():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from network.fabric import Site
 from network.firewall import Policy, addresses_for_policies
 from network.netns.fabric import NetnsFabric, NetnsSite
 from network.plan import DEFAULT_PLAN, Role
+from network.wire.attempts import Outcome
+from network.wire.capture import Capture
 from node.program import ProgramSpec
 from node.remote import Remote
 from tests.netns.hand import PATIENCE, hand, outcomes
@@ -61,6 +64,23 @@ class Hands:
 
     def _until(self, seen: Callable[[], bool]) -> bool:
         return self.time.until(seen, PATIENCE + 1)
+
+
+def says_nothing_without_power(hands: Hands) -> None:
+    """Shows it of the PBX: no end of its connection is seen until it is on again, and nothing of it is left then."""
+    key = hands.connect(Role.OXO, "198.51.100.10", 443)
+    hands.talk(Role.OXO, key)
+    before = hands.site.network(Role.OXO)
+    hands.site.power_off(Role.OXO)
+    assert not hands.site.network(Role.OXO).routes
+    hands.time.advance(100)
+    again = hands.nodes[Role.OXO] = hands.site.start(Role.OXO, hand(tcp=[80]))
+    again.wait_until_ready()
+    assert hands.site.network(Role.OXO) == before
+    hands.connect(Role.OXO, "198.51.100.10", 443)
+    hands.time.rest()
+    first, second = Capture.read(hands.site.capture()).attempts(segment="lan", to=ip_address("198.51.100.10"))
+    assert (first.outcome, tuple(first.closes), second.outcome) == (Outcome.ANSWERED, (), Outcome.ANSWERED)
 
 
 PORTS = [53, 80, 443, 8443]

@@ -57,17 +57,26 @@ class Hand:
 
     async def _echo(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.heard.append(writer.get_extra_info("peername")[0])
+        self._serving.add(writer)
         try:
             while data := await reader.read(65536):
                 writer.write(data)
         except ConnectionError as error:
             self.heard.append(type(error).__name__)
+        self._serving.discard(writer)
         writer.close()
 
     @command
     def callers(self) -> list[str]:
         """From where each connection came, and how broken ones ended."""
         return self.heard
+
+    @command
+    def call_back(self) -> int:
+        """Says something to everybody who is connected; says how many they are."""
+        for writer in self._serving:
+            writer.write(b"hello")
+        return len(self._serving)
 
     @command
     async def addresses(self) -> list[str]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 
 from network.firewall import Policy, PolicyRefused, addresses_for_policies, policy_names, ruleset
 from network.plan import DEFAULT_PLAN, Role
+from network.wire.capture import Capture
+from network.wire.frames import Tcp
 from node.control import Refusal
 from tests.netns.conftest import Hands
 
@@ -77,6 +80,18 @@ def test_a_change_can_cut_established_connections(hands: Hands) -> None:
     link = hands.connect(Role.OXO, PCG, 443)
     hands.policy(Policy.load("deny-all"), cut=True)
     assert hands.talk(Role.OXO, link) == "dropped"
+
+
+def test_the_firewall_itself_answers_nobody_for_a_connection_that_was_cut(hands: Hands) -> None:
+    link = hands.connect(Role.OXO, PCG, 443)
+    hands.policy(Policy.load("deny-all"), cut=True)
+    hands.time.rest()
+    since = time.time()
+    assert hands.nodes[Role.PCG].ask("call_back") == 1
+    assert hands.talk(Role.OXO, link) == "dropped"
+    seen = [frame for frame in Capture.read(hands.site.capture()).frames if frame.time > since]
+    assert [frame for frame in seen if frame.port == "wan-pcg" and isinstance(frame.content, Tcp)]
+    assert not [frame for frame in seen if frame.port == "wan-firewall" and frame.source]
 
 
 def test_a_cut_connection_is_not_taken_up_again_by_an_open_firewall(hands: Hands) -> None:

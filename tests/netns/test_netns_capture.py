@@ -9,13 +9,12 @@ import pytest
 from scapy.layers.inet import ICMP, IP
 from scapy.layers.l2 import Ether
 
-from network.capture import FORGED
 from network.forge import forge_resets
 from network.netns.fabric import NetnsFabric
 from network.plan import DEFAULT_PLAN, Role
-from network.wire.attempts import Outcome
+from network.wire.attempts import Closing, End, Outcome
 from network.wire.capture import Capture
-from network.wire.frames import Tcp
+from network.wire.frames import FORGED, Tcp
 from network.wire.pcapng import read_pcapng
 from node.control import Refusal
 from tests.netns.conftest import Hands, open_hands
@@ -96,6 +95,23 @@ def test_forged_resets_end_a_connection_on_the_way(hands: Hands) -> None:
     hands.time.rest()
     assert hands.talk(Role.OXO, key) == "ConnectionResetError"
     assert "ConnectionResetError" in hands.nodes[Role.PCG].ask("callers")
+    (ended,) = Capture.read(hands.site.capture()).attempts(segment="lan")
+    assert not ended.is_open
+    assert [(close.how, close.by, close.is_forged) for close in ended.closes] == [(Closing.RST, End.SERVER, True)]
+
+
+def test_of_a_reset_forged_toward_the_server_the_client_knows_nothing(hands: Hands) -> None:
+    key = hands.connect(Role.OXO, PCG, 443)
+    assert hands.talk(Role.OXO, key) == "passed"
+    hands.time.rest()
+    (link,) = Capture.read(hands.site.capture()).attempts(segment="lan")
+    for port, frame in forge_resets(link):
+        if port == "lan-firewall":
+            hands.site.inject(port, frame)
+    hands.time.rest()
+    (still,) = Capture.read(hands.site.capture()).attempts(segment="lan")
+    (beyond,) = Capture.read(hands.site.capture()).attempts(segment="wan")
+    assert (still.is_open, beyond.is_open) == (True, False)
 
 
 def test_a_port_that_does_not_exist(hands: Hands) -> None:

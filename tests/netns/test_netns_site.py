@@ -14,7 +14,7 @@ from network.netns.fabric import NetnsFabric, NetnsSite
 from network.plan import DEFAULT_PLAN, Link, Node, Role, Segment, SitePlan, port_name
 from network.wire.capture import Capture
 from network.wire.frames import Tcp
-from tests.netns.conftest import Hands, open_hands
+from tests.netns.conftest import Hands, open_hands, says_nothing_without_power
 from tests.netns.hand import ROLES, hand
 
 LOOPBACK = "127.0.0.1/8"
@@ -116,7 +116,13 @@ def test_two_sites_at_once_do_not_meet(two_sites: list[Hands]) -> None:
     assert (one.site.offset > 99, other.site.offset) == (True, 0.0)
 
 
-def test_a_node_that_lost_its_power_comes_back_with_its_addresses(site: NetnsSite, hands: Hands) -> None:
+def test_a_node_without_power_says_nothing_more_and_comes_back_without_connections(
+    site: NetnsSite, hands: Hands
+) -> None:
+    says_nothing_without_power(hands)
+
+
+def test_a_node_that_was_killed_comes_back_with_its_addresses(site: NetnsSite, hands: Hands) -> None:
     hands.connect(Role.OXO, "198.51.100.10", 443)
     before = hands.nodes[Role.OXO].ask("addresses"), hands.nodes[Role.OXO].ask("links")["net"]
     hands.site.kill(Role.OXO)

@@ -16,14 +16,17 @@ import select
 import socket
 import ssl
 import struct
-import subprocess
 import sys
 import time
 import traceback
 from collections.abc import Callable
-from ipaddress import ip_address
+from ipaddress import IPv4Interface, ip_address
 from pathlib import Path
 
+from pyroute2 import IPRoute
+
+from network.addressing import configure_link, index_of
+from network.bridges import add_bridge, plug
 from network.dns import DnsNode
 from network.forge import forge_resets
 from network.wire.capture import Capture
@@ -36,10 +39,6 @@ DEADLINE = 20.0
 CLONE_NEWNET = 0x40000000
 SO_TIMESTAMPNS = 35
 TUNNEL = b"CONNECT agent.openrainbow.com:443 HTTP/1.1\r\nHost: agent.openrainbow.com:443\r\n"
-
-
-def ip(*lines: str) -> None:
-    subprocess.run(["ip", "-batch", "-"], input="\n".join(lines), text=True, check=True)
 
 
 class Child:
@@ -105,8 +104,6 @@ def server(control: socket.socket) -> None:
 
     async def run() -> None:
         reader, writer = await asyncio.open_connection(sock=control)
-        await reader.readline()
-        ip(f"addr add {SERVER}/24 dev eth0", "link set eth0 up", "link set lo up")
         Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
         servers = [
             await asyncio.start_server(proxy, SERVER, PROXY_PORT),
@@ -125,18 +122,21 @@ def server(control: socket.socket) -> None:
         writer.close()
 
     outcomes: asyncio.Queue[str] = asyncio.Queue()
+    control.recv(16)
+    with IPRoute() as inside:
+        configure_link(inside, index_of(inside, "eth0"), IPv4Interface(f"{SERVER}/24"))
+        inside.link("set", index=index_of(inside, "lo"), state="up")
     asyncio.run(asyncio.wait_for(run(), DEADLINE))
 
 
 def client(control: socket.socket) -> None:
     lines = control.makefile("r")
     lines.readline()
-    ip(
-        f"addr add {CLIENT}/24 dev eth0",
-        "link set eth0 up",
-        f"route add {NO_ROUTE} via {SERVER}",
-        f"neigh add {NOBODY} lladdr 02:00:00:00:00:99 dev eth0",
-    )
+    with IPRoute() as inside:
+        eth0 = index_of(inside, "eth0")
+        configure_link(inside, eth0, IPv4Interface(f"{CLIENT}/24"))
+        inside.route("add", dst=f"{NO_ROUTE}/32", gateway=SERVER)
+        inside.neigh("add", dst=NOBODY, lladdr="02:00:00:00:00:99", ifindex=eth0, state="permanent")
     control.sendall(b"ready\n")
     held: list[socket.socket] = []
     while (word := lines.readline().strip()) != "end":
@@ -270,13 +270,11 @@ class Tap:
 
 def main(path: Path) -> None:
     ends = {"lan-oxo": Child(client), "lan-proxy": Child(server)}
-    ip("link add lan type bridge", "link set lan up")
-    for port, child in ends.items():
-        ip(
-            f"link add {port} type veth peer name eth0 netns {child.pid}",
-            f"link set {port} master lan",
-            f"link set {port} up",
-        )
+    with IPRoute() as bridges:
+        add_bridge(bridges, "lan")
+        for port, child in ends.items():
+            bridges.link("add", ifname=port, kind="veth", peer={"ifname": "eth0", "net_ns_pid": child.pid})
+            plug(bridges, port, "lan")
     tap = Tap(path)
     oxo, proxy = ends.values()
     noticed = {"server": proxy.do("go"), "client": oxo.do("go")}

@@ -85,6 +85,12 @@ def silent() -> Iterator[tuple[Remote, socket.socket]]:
 Silent = tuple[Remote, socket.socket]
 
 
+def test_an_answer_that_is_too_long_breaks_nothing_but_itself(node: Node) -> None:
+    with pytest.raises(NodeBroken, match=f"the answer to repeat has .* bytes .at most {LINE_LIMIT}"):
+        node.remote.ask("repeat", text="x" * 1024, times=LINE_LIMIT // 1024)
+    assert node.remote.ask("greet", name="oxo") == "hello oxo"
+
+
 def test_commands_plain_and_async(node: Node) -> None:
     assert node.remote.ask("greet", name="oxo") == "hello oxo"
     assert node.remote.ask("greet_later", name="oxo") == "hello later oxo"

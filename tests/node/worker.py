@@ -52,6 +52,10 @@ class Worker:
         return value
 
     @command
+    def repeat(self, text: str, times: int) -> str:
+        return text * times
+
+    @command
     def refuse(self) -> None:
         raise Refusal("not today")
 

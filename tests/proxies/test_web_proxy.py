@@ -409,7 +409,10 @@ def test_unreachable_does_not_listen(start: Start) -> None:
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), WITHIN)
     with pytest.raises(Refusal, match="does not listen"):
-        proxy.remote.ask("start_listening")
+        proxy.remote.ask("address")
+    proxy.remote.ask("restart")
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), WITHIN)
     proxy.remote.ask("set_mode", mode="tunnel")
     assert proxy.remote.ask("address") == {"host": "127.0.0.1", "port": port}
     socket.create_connection(("127.0.0.1", port), WITHIN).close()
@@ -451,13 +454,15 @@ def test_listening_stops_and_starts_while_tunnels_live(start: Start) -> None:
 
     async def scenario(port: int) -> None:
         async with client(port, proxy.url()) as connection:
-            proxy.remote.ask("stop_listening")
+            proxy.remote.ask("set_mode", mode="unreachable")
             with pytest.raises(ConnectionRefusedError):
                 await client(port, proxy.url())
             await exchange(connection)
-            assert proxy.remote.ask("start_listening")["port"] == proxy.port
+            proxy.remote.ask("set_mode", mode="tunnel")
+            assert proxy.remote.ask("address")["port"] == proxy.port
             await exchange(connection)
-            assert proxy.remote.ask("restart")["port"] == proxy.port
+            proxy.remote.ask("restart")
+            assert proxy.remote.ask("address")["port"] == proxy.port
             await ends(connection)
         async with client(port, proxy.url()) as connection:
             await exchange(connection)

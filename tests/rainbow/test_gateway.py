@@ -1,78 +1,29 @@
 from __future__ import annotations
 
-import ssl
+import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.typing import Data, Subprotocol
+from websockets.typing import Data
 
 from emulators.door.faults import Fault, FaultKind
-from emulators.pbxagent.devices import Device, DeviceChanges
-from emulators.rainbow.devicelist import DeviceList
+from emulators.payload import PayloadRefused
+from emulators.pbxagent.devices import TEXT_LIMIT, Device, DeviceChanges
+from emulators.rainbow.devicelist import DEVICES_LIMIT, DeviceList
 from emulators.rainbow.gateway import Gateway
 from emulators.rainbow.node import Rainbow
 from emulators.rainbow.parameters import GatewayParameters
 from emulators.rainbow.pbx import LifeCycle, Pbx, PortalState, new_activation_code
 from emulators.session.ending import Ending, LoginRefused, Party, SessionEnded
-from emulators.session.session import KeepAlive, Session
 from emulators.xmpp import disco, ping
-from emulators.xmpp.client import ClientStream
 from emulators.xmpp.element import Element
 from emulators.xmpp.stanza import Condition, StanzaError
-from tests.agent.rig import CODE, DOMAIN, HOST, PBX_ID, PRIVATE_CA, authority, certificate, clock, jump, run, until
-
-OTHER_ID = "PBX" + "-".join(["ffff"] * 8)
-USER = "pbxagent_" + PBX_ID[3:].replace("-", "")
-PARAMETERS = GatewayParameters(request_timeout=5)
-
-
-@asynccontextmanager
-async def pcg(*pbxs: str, parameters: GatewayParameters = PARAMETERS) -> AsyncIterator[Gateway]:
-    gateway = Gateway("127.0.0.1", 0, [DOMAIN, "second.test"], certificate(HOST, "agent.second.test"), parameters)
-    for pbx_id in pbxs or (PBX_ID,):
-        gateway.create(pbx_id, CODE)
-    await gateway.start()
-    try:
-        yield gateway
-    finally:
-        await gateway.stop()
-
-
-async def dial(gateway: Gateway, host: str = HOST, subprotocol: str | None = "xmpp") -> ClientConnection:
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    tls.load_verify_locations(cadata=authority(PRIVATE_CA).cert_pem.bytes().decode())
-    return await connect(
-        f"wss://{host}:{gateway.port}/",
-        host="127.0.0.1",
-        ssl=tls,
-        proxy=None,
-        subprotocols=None if subprotocol is None else [Subprotocol(subprotocol)],
-        ping_interval=None,
-        close_timeout=1,
-    )
-
-
-@asynccontextmanager
-async def logged_in(
-    gateway: Gateway, password: str = CODE, user: str = USER, domain: str = DOMAIN, **handlers: Any
-) -> AsyncIterator[Session]:
-    connection = await dial(gateway, f"agent.{domain}")
-    session = Session(
-        connection,
-        ClientStream(domain, user, password, tls=True),
-        handlers=handlers.get("handlers", {}),
-        keep_alive=KeepAlive(60, 120),
-        identity=disco.Identity("client", "pbx"),
-    )
-    try:
-        await session.open(clock().time() + 10)
-        yield session
-    finally:
-        await session.close()
+from node.control import LINE_LIMIT, plain
+from tests.agent.rig import CODE, DOMAIN, PBX_ID, certificate, jump, run, until
+from tests.rainbow.pcg_rig import OTHER_ID, USER, dial, logged_in, pcg
 
 
 @pytest.mark.parametrize("subprotocol", [None, "chat"])
@@ -307,6 +258,15 @@ def test_a_list_takes_the_changes_that_fit_and_asks_for_all_when_one_is_missing(
     assert len(known.devices) == 3
     assert not known.apply(DeviceChanges("6", "7", [device("e")]))
     assert known.ver == "5"
+    with pytest.raises(PayloadRefused, match="at most 1000 devices"):
+        known.apply(DeviceChanges("5", "6", [device("e")] * (DEVICES_LIMIT - 2)))
+
+
+def test_all_that_is_taken_of_a_pbx_fits_into_one_answer_of_the_node() -> None:
+    pbx = Pbx(PBX_ID, (), CODE)
+    text = "é" * TEXT_LIMIT
+    pbx.devices.devices = [Device(text, text, text, text, text, text)] * DEVICES_LIMIT
+    assert len(json.dumps(pbx.record(), default=plain)) < LINE_LIMIT
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,15 @@ _FOLDERS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def without_program(name: str) -> list[str]:
-    """A machine on which no program of that name can be run."""
+    """A machine on which no program of that name can be run; it may be this one as it is."""
     program = shutil.which(name, path=_FOLDERS)
-    assert program is not None, f"{name} is not installed"
-    return [*_AS_ROOT, f'mount --bind /dev/null "{Path(program).resolve()}" && exec "$@"', "sh"]
+    return _after("true" if program is None else f'mount --bind /dev/null "{Path(program).resolve()}"')
 
 
 def without_tun() -> list[str]:
-    """A machine without /dev/net/tun."""
-    return [*_AS_ROOT, 'mount -t tmpfs none /dev/net && exec "$@"', "sh"]
+    """A machine without /dev/net/tun; it may be this one as it is."""
+    return _after("mount -t tmpfs none /dev/net" if Path("/dev/net").is_dir() else "true")
+
+
+def _after(preparation: str) -> list[str]:
+    return [*_AS_ROOT, f'{preparation} && exec "$@"', "sh"]

@@ -14,11 +14,14 @@ from network.docker.ping import EngineSilent, ping
 
 
 @contextmanager
-def engine(listener: socket.socket, answer: bytes) -> Iterator[None]:
+def engine(listener: socket.socket, answer: bytes, after: float = 0.0) -> Iterator[None]:
+    """Something that answers once, so many seconds after it was asked."""
+
     def serve() -> None:
         connection, _ = listener.accept()
         with connection:
             connection.recv(1024)
+            threading.Event().wait(after)
             connection.sendall(answer)
 
     with listener:
@@ -39,6 +42,12 @@ def at(path: Path) -> socket.socket:
 def test_an_engine_on_a_unix_socket(tmp_path: Path) -> None:
     address = f"unix://{tmp_path}/d.sock"
     with engine(at(tmp_path / "d.sock"), b"HTTP/1.0 200 OK\r\n\r\nOK"):
+        assert ping({"DOCKER_HOST": address}) == address
+
+
+def test_an_engine_that_is_busy(tmp_path: Path) -> None:
+    address = f"unix://{tmp_path}/d.sock"
+    with engine(at(tmp_path / "d.sock"), b"HTTP/1.0 200 OK\r\n\r\nOK", after=1.0):
         assert ping({"DOCKER_HOST": address}) == address
 
 

@@ -112,6 +112,7 @@ def test_without_charon_there_is_no_tunnel_and_scenarios_run() -> None:
     assert found["VPN tunnel"]["detail"] == "strongSwan's charon is not installed."
 
 
+@pytest.mark.vpn
 def test_without_tun_the_kernel_does_esp_or_there_is_no_tunnel() -> None:
     done = doctor_under(without_tun(), "--json")
     assert done.returncode == 0
@@ -169,7 +170,8 @@ def test_here_is_an_engine() -> None:
 
 def test_without_a_browser() -> None:
     found = states(doctor_under(without_program("chromium"), "--json"))["Chromium and its driver (tests of the page)"]
-    assert (found["state"], found["detail"]) == ("absent", "There is no /usr/bin/chromium.")
+    assert found["state"] == "absent"
+    assert found["detail"].startswith("There is no /usr/bin/chromium")
     assert found["advice"] == "sudo apt-get install -y chromium chromium-driver"
 
 

@@ -177,8 +177,23 @@ def test_a_python_that_is_named_and_unfit_is_refused(prepared: Path) -> None:
 
 def test_without_nft_scenarios_are_refused_and_the_doctor_still_runs(prepared: Path, without_nft: list[str]) -> None:
     under = [*without_nft, *AS_ORDINARY_USER]
-    code, out, err = finish(start(prepared / "oxobench", "run", under=under))
-    assert (code, out) == (2, "")
-    assert "nft missing" in err
-    assert "nftables" in err
+    for refused in (["run"], ["test", "--", "-h"], ["up", "--fabric", "netns"], ["run", "-k", "docker"]):
+        code, out, err = finish(start(prepared / "oxobench", *refused, under=under))
+        assert (code, out) == (2, "")
+        assert "nft missing" in err
+        assert "nftables" in err
     assert called(start(prepared / "oxobench", "doctor", under=under))["arguments"] == ["doctor"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["run", "-h"], ["up", "--help"], ["status"], ["run", "--fabric", "docker"], ["up", "--fabric=docker"]],
+    ids=" ".join,
+)
+def test_what_needs_no_system_tool_asks_for_none(
+    prepared: Path, without_nft: list[str], without_charon: list[str], arguments: list[str]
+) -> None:
+    under = [*without_nft, *without_charon, *AS_ORDINARY_USER]
+    code, out, err = finish(start(prepared / "oxobench", *arguments, under=under))
+    assert (code, err) == (0, "")
+    assert json.loads(out)["arguments"] == arguments

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +14,9 @@ from bench.setup import tools
 from bench.setup.report import SetupError
 
 ROOT = Path(__file__).resolve().parents[2]
+DPKG = """#!/bin/sh
+echo "dpkg $*" >>{folder}/calls
+"""
 APT_GET = """#!/bin/sh
 echo "$DEBIAN_FRONTEND: $*" >>{folder}/calls
 case "$*" in
@@ -23,11 +28,18 @@ esac
 
 
 def apt_get(folder: Path, effect: str) -> None:
-    """Puts an apt-get into `folder` that needs an update first and then has `effect`; it notes how it is called."""
+    """Puts an apt-get into `folder` that needs an update first and then has `effect`; it notes how it is called.
+
+    A dpkg beside it does nothing but note that too.
+    """
     folder.mkdir(exist_ok=True)
-    script = folder / "apt-get"
-    script.write_text(APT_GET.format(folder=folder, effect=effect))
-    script.chmod(0o755)
+    write_script(folder / "apt-get", APT_GET.format(folder=folder, effect=effect))
+    write_script(folder / "dpkg", DPKG.format(folder=folder))
+
+
+def write_script(path: Path, text: str) -> None:
+    path.write_text(text)
+    path.chmod(0o755)
 
 
 def provide_nft(without_nft: list[str], apt: Path, system: str, asker: str = "") -> subprocess.CompletedProcess[str]:
@@ -43,6 +55,7 @@ def provide_nft(without_nft: list[str], apt: Path, system: str, asker: str = "")
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
 
 
+@pytest.mark.vpn
 def test_nothing_missing_is_nothing_to_do(capfd: pytest.CaptureFixture[str]) -> None:
     tools.provide([tools.NFT, tools.VENV], [tools.CHARON])
     assert capfd.readouterr().err == ""
@@ -55,8 +68,9 @@ def test_root_installs_it_after_an_update(tmp_path: Path, without_nft: list[str]
     done = provide_nft(without_nft, apt, system)
     assert done.returncode == 0, done.stderr
     assert done.stderr == "oxobench: nft missing: installing nftables with apt-get ...\n"
-    install, update, again = (apt / "calls").read_text().splitlines()
+    install, configure, update, again = (apt / "calls").read_text().splitlines()
     assert install == again
+    assert configure == "dpkg --configure -a"
     assert install.startswith("noninteractive: ")
     assert install.endswith("install -y --no-install-recommends nftables")
     assert update.endswith("update")
@@ -102,26 +116,46 @@ echo "systemctl $*" >>{folder}/calls
 exit {code}
 """
 IN_FOLDERS_OF_ITS_OWN = """
-mount --bind {folder}/sbin /usr/sbin && mount -t tmpfs none /lib/systemd/system &&
+mount --bind {folder}/sbin /usr/sbin && mount --bind {folder}/units /lib/systemd/system &&
 mount -t tmpfs none /etc/systemd && mount -t tmpfs none /run && {systemd} PATH={folder}:$PATH exec {asker} "$@"
 """
-SUCH_A_POLICY = "/usr/sbin/policy-rc.d; test $? = 101 && cp /bin/true /usr/sbin/charon-systemd"
+CHARON_COMES = "touch /lib/systemd/system/strongswan.service && cp /bin/true /usr/sbin/charon-systemd"
+SUCH_A_POLICY = f"/usr/sbin/policy-rc.d; test $? = 101 && {CHARON_COMES}"
+
+
+def begin_to_provide_charon(
+    folder: Path, systemd: bool = True, asker: str = "", systemctl: int = 0, needed: str = "[]"
+) -> subprocess.Popen[str]:
+    """Asks for charon on a Debian that has none, and whose folders for units and system programs are empty at first."""
+    (folder / "sbin").mkdir(exist_ok=True)
+    (folder / "units").mkdir(exist_ok=True)
+    write_script(folder / "systemctl", SYSTEMCTL.format(folder=folder, code=systemctl))
+    ask = f"from bench.setup import tools; tools.clear_up(); tools.provide({needed}, [tools.CHARON])"
+    made = "mkdir -p /run/systemd/system &&" if systemd else ""
+    begin = IN_FOLDERS_OF_ITS_OWN.format(folder=folder, asker=asker, systemd=made)
+    # Whoever runs the tests may have SIGINT ignored, as a shell does for what it starts in the background.
+    heeding = ["env", "--default-signal=INT,TERM,HUP"]
+    under = ["unshare", "--user", "--mount", "--map-root-user", *heeding, "sh", "-c", begin, "sh"]
+    return subprocess.Popen(
+        [*under, sys.executable, "-c", ask],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
+    out, err = process.communicate(timeout=30)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
 def provide_charon(
     folder: Path, systemd: bool = True, asker: str = "", systemctl: int = 0, needed: str = "[]"
 ) -> subprocess.CompletedProcess[str]:
-    """Asks for charon on a Debian that has none, and whose folders for units and system programs are empty."""
-    (folder / "sbin").mkdir(exist_ok=True)
-    script = folder / "systemctl"
-    script.write_text(SYSTEMCTL.format(folder=folder, code=systemctl))
-    script.chmod(0o755)
-    ask = f"from bench.setup import tools; tools.provide({needed}, [tools.CHARON])"
-    made = "mkdir -p /run/systemd/system &&" if systemd else ""
-    begin = IN_FOLDERS_OF_ITS_OWN.format(folder=folder, asker=asker, systemd=made)
-    under = ["unshare", "--user", "--mount", "--map-root-user", "sh", "-c", begin, "sh"]
-    command = [*under, sys.executable, "-c", ask]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+    """The same, to its end."""
+    return finish(begin_to_provide_charon(folder, systemd, asker, systemctl, needed))
 
 
 def calls(folder: Path) -> list[str]:
@@ -141,7 +175,7 @@ def test_charon_is_installed_and_its_service_is_neither_started_nor_enabled(
 
 
 def test_a_policy_of_the_administrators_own_stays(tmp_path: Path) -> None:
-    apt_get(tmp_path, "cp /bin/true /usr/sbin/charon-systemd")
+    apt_get(tmp_path, CHARON_COMES)
     (tmp_path / "sbin").mkdir()
     policy = tmp_path / "sbin" / "policy-rc.d"
     policy.write_text("#!/bin/sh\nexit 0\n")
@@ -155,6 +189,50 @@ def test_the_policy_goes_when_the_installation_fails_and_the_start_goes_on(tmp_p
     assert done.returncode == 0
     assert "E: disk full" in done.stderr
     assert not list((tmp_path / "sbin").iterdir())
+    assert not [call for call in calls(tmp_path) if call.startswith("systemctl")]
+
+
+def installing(folder: Path) -> subprocess.Popen[str]:
+    """Begins an installation, and waits until apt-get is at work; it goes on when something is written to `go`."""
+    for name in ("begun", "go"):
+        os.mkfifo(folder / name)
+    apt_get(folder, f"echo >{folder}/begun; read _ <{folder}/go; {SUCH_A_POLICY}")
+    process = begin_to_provide_charon(folder)
+    (folder / "begun").read_text()
+    return process
+
+
+def assert_installed_and_cleared_up(folder: Path) -> None:
+    assert [path.name for path in (folder / "sbin").iterdir()] == ["charon-systemd"]
+    assert calls(folder)[-1] == "systemctl disable --now strongswan.service"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_installation_is_not_interrupted(tmp_path: Path, number: signal.Signals) -> None:
+    process = installing(tmp_path)
+    # To the whole group of processes, as a terminal does.
+    os.killpg(process.pid, number)
+    assert process.stderr is not None
+    assert "installing" in process.stderr.readline()
+    assert "waiting for the end of the installation" in process.stderr.readline()
+    (tmp_path / "go").write_text("\n")
+    assert finish(process).returncode == -number
+    assert_installed_and_cleared_up(tmp_path)
+
+
+def test_an_installation_whose_start_was_killed_is_waited_for_and_cleared_up(tmp_path: Path) -> None:
+    killed = installing(tmp_path)
+    killed.kill()
+    finish(killed)
+    process = begin_to_provide_charon(tmp_path)
+    assert process.stderr is not None
+    assert "another start is installing system packages" in process.stderr.readline()
+    (tmp_path / "go").write_text("\n")
+    done = finish(process)
+    assert done.returncode == 0
+    assert "missing" not in done.stderr
+    assert calls(tmp_path)[-2] == "dpkg --configure -a"
+    assert_installed_and_cleared_up(tmp_path)
 
 
 def test_a_service_that_cannot_be_disabled_is_told(tmp_path: Path) -> None:

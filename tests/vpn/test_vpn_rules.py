@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emulators.cci.vpngateway import Policy
+from emulators.cci.vpnnode import VpnGateway
 from emulators.cloudconnect.failure import FailureCode
 from emulators.ipsec.charon import Charon, Retransmission
 from emulators.oxo import vpnlog
 from emulators.oxo.vpnlog import VpnLog
-from emulators.oxo.vpnrules import VpnRules
+from emulators.oxo.vpnrules import VpnRules, VpnSpec
 from emulators.oxo.vpntunnel import TunnelParameters, why_down, why_not_up
 
 
@@ -72,6 +73,19 @@ def test_times_and_numbers_that_cannot_be_are_refused() -> None:
         TunnelParameters(dead_peer_delay=0.5)
     with pytest.raises(ValueError, match="at least one user"):
         VpnRules(users=0)
+
+
+def test_every_parameter_can_be_set_and_only_those() -> None:
+    where = {"folder": "/run/oxo", "log": "/run/oxo.log"}
+    beside = {"dead_peer_delay": 60.0, "networks": ["10.0.0.0/8"], "retransmission": {"tries": 2}}
+    spec = VpnSpec.read({**where, "users": 3, "tunnel": {"setup_timeout": 5.0}, **beside})
+    assert (spec.folder, spec.log, spec.rules.users, spec.rules.poll) == ("/run/oxo", "/run/oxo.log", 3, 60)
+    assert spec.rules.tunnel == TunnelParameters(5.0, 5.0, 60.0, Retransmission(tries=2), networks=("10.0.0.0/8",))
+    for wrong in ({"user": 3}, {"tunnel": {"proposals": ""}}, {"retransmission": {"delay": 1}}):
+        with pytest.raises(ValueError, match=r"there is no .*'(user|proposals|delay)'; there are: "):
+            VpnSpec.read({**where, **wrong})
+    with pytest.raises(ValueError, match="there is no parameter of the retransmission of IKE messages 'delay'"):
+        VpnGateway("/run/vpn", "", {}, retransmission={"delay": 1})
 
 
 def test_a_folder_that_is_too_long_is_refused() -> None:

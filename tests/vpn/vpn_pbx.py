@@ -16,11 +16,9 @@ from pyroute2 import IPRoute
 from emulators.cloudconnect.failure import Failure
 from emulators.cloudconnect.requests import OpenRequest, VpnParameters
 from emulators.ipsec import esp
-from emulators.ipsec.charon import Retransmission
 from emulators.oxo.failure import Layer, LinkFailure
 from emulators.oxo.vpnagent import VpnAgent
 from emulators.oxo.vpnrules import VpnRules
-from emulators.oxo.vpntunnel import TunnelParameters
 from node.control import command
 
 
@@ -40,9 +38,6 @@ class PbxHand:
         self, folder: str, log: str, ca: str, names: Mapping[str, str], rules: Mapping[str, Any], tun: str
     ) -> None:
         esp.TUN = Path(tun)
-        tunnel = dict(rules.get("tunnel", {}))
-        if "retransmission" in tunnel:
-            tunnel["retransmission"] = Retransmission(**tunnel["retransmission"])
         self._names = names
         self._lost = 0
         self._requests: list[asyncio.Task[Outcome]] = []
@@ -52,7 +47,7 @@ class PbxHand:
             ca,
             self._resolve,
             self._on_lost,
-            VpnRules(**{**rules, "tunnel": TunnelParameters(**tunnel)}),
+            VpnRules.read(rules),
         )
 
     async def start(self) -> None:

@@ -9,11 +9,13 @@ from typing import Any
 
 from emulators.cloudconnect.credentials import Credentials
 from emulators.cloudconnect.failure import Failure, FailureCode
+from emulators.cloudconnect.requests import Opened, OpenRequest, VpnParameters
 from emulators.oxo.ccctrla import CCCtrlA
 from emulators.oxo.cloudconnect import ConnectionAgent
 from emulators.oxo.failure import LinkFailure
 from emulators.oxo.node import Oxo
 from emulators.oxo.settings import CloudConnectSettings, Settings, WebProxySettings
+from emulators.oxo.vpnagent import VpnAgent
 from emulators.session.ending import Ending
 from emulators.session.session import Session
 from emulators.xmpp.element import Element
@@ -28,10 +30,13 @@ LATER = "Every later connection, after <happens>"
 THROUGH_THE_PROXY = "Both links run through the proxy that is set in OMC"
 CHANGING = "Changing the proxy in OMC moves both links"
 WITHOUT_UDP = "A site where only the proxy and DNS may go out registers and fails the VPN"
+WRONG_PASSWORD = "A wrong one-time password"
 WRONG_CERTIFICATE = "The CCI's place is taken by somebody with a certificate of <kind>"
 CONNECTED = "Then the PBX is connected to the CCI"
 AGAIN = "Then the PBX is connected to the CCI again"
 NOT_CONNECTED = "Then the PBX is not connected to the CCI"
+NOBODY = "Then no PBX has logged in at the CCI"
+TRIED = "And the PBX tried at least 3 times"
 DROPPED = "the CCI drops the PBX"
 
 
@@ -97,7 +102,7 @@ class ForgetsTheFinalCredentialsWhenDisabled(Oxo):
             return replace(new, cloud_connect=replace(new.cloud_connect, final_account="", final_password=""))
 
 
-@caught(FEATURE, "A wrong one-time password", NOT_CONNECTED)
+@caught(FEATURE, WRONG_PASSWORD, NOBODY)
 class HasOneActivationPassword(Oxo):
     """The first activation password that is entered stays for ever, though OMC takes another one."""
 
@@ -120,9 +125,11 @@ class ConnectsAnewNowAndThen(Oxo):
                 renewal.cancel()
 
 
-@caught(FEATURE, "A firewall that is opened later", AGAIN)
+@caught(FEATURE, "A firewall that is opened later", "Then the PBX becomes connected to the CCI")
+@caught(FEATURE, WRONG_PASSWORD, TRIED)
+@caught(FEATURE, WRONG_CERTIFICATE, TRIED, kind="an expired date")
 class GivesTheCciUp(Oxo):
-    """A connection service that cannot be reached at first is not tried again."""
+    """A first attempt that comes to nothing is the only one."""
 
     class CloudConnect(ConnectionAgent):
         async def _attempt(self, settings: Settings) -> Session:
@@ -156,7 +163,7 @@ class CallsTheCciWhileDisabled(Oxo):
             await (await self._attempt(self._store.load())).close()
 
 
-@caught(FEATURE, WRONG_CERTIFICATE, NOT_CONNECTED, kind="a wrong name")
+@caught(FEATURE, WRONG_CERTIFICATE, NOBODY, kind="a wrong name")
 class ChecksNoNameOfTheCci(Oxo):
     """Any certificate of the right authority will do for the CCI."""
 
@@ -167,7 +174,7 @@ class ChecksNoNameOfTheCci(Oxo):
             return context
 
 
-@caught(FEATURE, WRONG_CERTIFICATE, NOT_CONNECTED, kind="an expired date")
+@caught(FEATURE, WRONG_CERTIFICATE, NOBODY, kind="an expired date")
 class ChecksNoDateOfTheCci(Oxo):
     """The CCI's certificate is good for ever."""
 
@@ -178,16 +185,31 @@ class ChecksNoDateOfTheCci(Oxo):
             return context
 
 
-@caught(FEATURE, WRONG_CERTIFICATE, NOT_CONNECTED, kind="an unknown authority")
+class _Credulous(ConnectionAgent):
+    def _tls_context(self) -> ssl.SSLContext:
+        context = super()._tls_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        return context
+
+
+@caught(FEATURE, WRONG_CERTIFICATE, NOBODY, kind="an unknown authority")
 class ChecksNoCertificateOfTheCci(Oxo):
     """It takes any certificate for the CCI's."""
 
-    class CloudConnect(ConnectionAgent):
-        def _tls_context(self) -> ssl.SSLContext:
-            context = super()._tls_context()
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-            return context
+    class CloudConnect(_Credulous):
+        pass
+
+
+@caught(FEATURE, WRONG_CERTIFICATE, NOBODY, kind="a wrong name")
+@caught(FEATURE, WRONG_CERTIFICATE, NOBODY, kind="an unknown authority")
+class ChecksTheCertificateOfTheCciLate(Oxo):
+    """It logs in to whoever is there, looks at the certificate, and hangs up a second later."""
+
+    class CloudConnect(_Credulous):
+        async def _hold(self, session: Session) -> Ending:
+            asyncio.get_running_loop().call_later(1, session.abort, "the certificate is wrong")
+            return await super()._hold(session)
 
 
 @caught(FEATURE, "The CCI goes silent", AGAIN)
@@ -268,6 +290,15 @@ class SaysThatItHasNoVpn(Oxo):
     class CloudConnect(ConnectionAgent):
         def _forward(self, failure: Failure) -> Element:
             return super()._forward(Failure(FailureCode.TUNNEL_UNAVAILABLE, failure.text))
+
+
+@caught(FEATURE, WITHOUT_UDP, "And the firewall let nothing of the VPN out")
+class MakesNoTunnelBehindAProxy(Oxo):
+    """Where a web proxy is set it takes the VPN gateway for out of reach, and does not try."""
+
+    class Vpn(VpnAgent):
+        async def _open(self, request: OpenRequest, login: VpnParameters) -> Opened:
+            raise Failure(FailureCode.GATEWAY_UNREACHABLE, "there is a web proxy")
 
 
 @caught(FEATURE, WITHOUT_UDP, "And the connection to the CCI is still the same")

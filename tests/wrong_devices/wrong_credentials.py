@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from emulators.oxo.ccctrla import CCCtrlA
+from emulators.oxo.failure import Layer, LinkFailure
 from emulators.oxo.fields import FieldRefused
 from emulators.oxo.node import Oxo
 from emulators.oxo.omc import OmcSession, Page
@@ -17,7 +18,7 @@ from emulators.session.session import Session
 from emulators.xmpp.element import Element
 from emulators.xmpp.stanza import Condition, StanzaError
 from tests.wrong_devices.trial import caught
-from tests.wrong_devices.wrong_parts import Amends, StaysAway
+from tests.wrong_devices.wrong_parts import Amends, GivesUp, StaysAway
 
 FIRST = "The first connection"
 LATER = "Every later connection, after <happens>"
@@ -68,7 +69,7 @@ class KeepsTheFinalPasswordInRam(Oxo):
             return self.code or rainbow.activation_code
 
 
-@caught("credentials", "The power fails while the final password is being stored", AGAIN)
+@caught("credentials", "The power fails while the final password is being stored", "Then the WSS link comes up")
 class AcknowledgesBeforeStoring(Oxo):
     """It acknowledges the final password at once, and stores it a second later."""
 
@@ -91,6 +92,15 @@ class HasOneActivationCode(Oxo):
             if not old.rainbow.enabled:
                 return new
             return replace(new, rainbow=replace(new.rainbow, activation_code=old.rainbow.activation_code))
+
+
+@caught("credentials", "A PBX that is unknown to Rainbow", "And the PBX tried at least 3 times")
+class TakesARefusedLoginForGood(Oxo):
+    """Where its login was refused once it does not come again."""
+
+    class Agent(GivesUp):
+        def _is_final(self, failure: LinkFailure) -> bool:
+            return failure.layer is Layer.LOGIN
 
 
 @caught("credentials", "A PBX that is unknown to Rainbow", "Then no PBX has logged in")
@@ -159,9 +169,22 @@ class ARefusalCutsTheLink(Oxo):
             try:
                 return super().ok()
             except FieldRefused:
-                settings = self._store.load()
-                self._changed(settings, replace(settings, rainbow=RainbowSettings()))
+                self.cut()
                 raise
+
+        def cut(self) -> None:
+            """Has the agent believe that something was changed."""
+            settings = self._store.load()
+            self._changed(settings, replace(settings, rainbow=RainbowSettings()))
+
+
+@caught("credentials", BAD_VALUE, "And the WSS link is still the same", field="Domain", value="open rainbow")
+class ARefusalCutsTheLinkLater(Oxo):
+    """OMC refuses a bad value, and the link is made anew a second later."""
+
+    class Omc(ARefusalCutsTheLink.Omc):
+        def cut(self) -> None:
+            asyncio.get_running_loop().call_later(1, super().cut)
 
 
 @caught(

@@ -19,7 +19,7 @@ AGAIN = "And the WSS link comes up again"
 FIRST_STEP = "Then the WSS link comes up again after 10 seconds"
 CLOSED = "Rainbow closes the WebSocket with code <code>"
 ON_THE_WAY = "The connection is reset on the way, toward <end>"
-GIVES_UP = "Then the PBX gives the link up within 3 minutes"
+GIVES_UP = "Then the PBX gives the link up within the ping timeout"
 
 
 @caught("link_loss", "The proxy restarts", "And the link runs through the web proxy")
@@ -64,6 +64,7 @@ class ReconnectsWithoutDelay(Oxo):
 @caught("link_loss", ON_THE_WAY, FIRST_STEP, end="the PBX")
 @caught("link_loss", ON_THE_WAY, FIRST_STEP, end="both ends")
 @caught("link_loss", "Rainbow aborts the connection", FIRST_STEP)
+@caught("link_loss", "The PCG restarts", FIRST_STEP)
 class NoticesALossLate(Oxo):
     """It looks after its connection once in two minutes."""
 
@@ -93,7 +94,7 @@ class StaysAwayAfterAStrangeCode(Oxo):
             return ending.code not in (1000, 1001, None)
 
 
-@caught("link_loss", "The PCG restarts", "Then the WSS link comes up again")
+@caught("link_loss", "The PCG restarts", FIRST_STEP)
 @caught(
     "wss_establishment",
     "A proxy that cuts idle tunnels faster than the PBX keeps them alive",
@@ -118,11 +119,12 @@ class NeverNoticesSilence(Oxo):
 
 
 @caught("link_loss", "Rainbow goes silent", GIVES_UP)
+@caught("wss_establishment", "A firewall that forgets its connections cuts the link", GIVES_UP)
 class NoticesSilenceLate(Oxo):
-    """It gives a silent link up after five minutes."""
+    """It gives a silent link up 45 s after the ping timeout."""
 
     class Agent(Mistuned):
-        others: ClassVar[dict[str, Any]] = {"server_ping_timeout": 300.0}
+        others: ClassVar[dict[str, Any]] = {"server_ping_timeout": 165.0}
 
 
 @caught("link_loss", "Rainbow goes silent", "And the WSS link comes up again when Rainbow answers")

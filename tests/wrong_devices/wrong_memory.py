@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from emulators.oxo.ccctrla import CCCtrlA
 from emulators.oxo.flash import Flash, FlashDamaged
 from emulators.oxo.node import Oxo
-from emulators.oxo.settings import DnsSettings, RainbowSettings, Settings, WebProxySettings
+from emulators.oxo.settings import DEFAULT_DOMAIN, DnsSettings, RainbowSettings, Settings, WebProxySettings
 from emulators.oxo.store import SettingsStore
+from emulators.session.session import Session
 from tests.wrong_devices.trial import caught
 from tests.wrong_devices.wrong_parts import Amends, disabling
 
@@ -46,6 +49,56 @@ class ForgetsTheProxyAccountWhenDisabled(Oxo):
             if not disabling(old, new):
                 return new
             return replace(new, web_proxy=replace(new.web_proxy, account="", password=""))
+
+
+@caught("enable_disable", SURVIVE, SAME_SHOWN, happens="Rainbow is disabled and enabled again by OMC")
+class HasTheFactorysDomainWhenDisabled(Oxo):
+    """Disabling puts the domain back to what it was when the PBX was delivered."""
+
+    class Storage(Amends):
+        def amended(self, old: Settings, new: Settings) -> Settings:
+            if not disabling(old, new):
+                return new
+            return replace(new, rainbow=replace(new.rainbow, domain=DEFAULT_DOMAIN))
+
+
+@caught("enable_disable", SURVIVE, SAME_SHOWN, happens="Rainbow is disabled by OMC and enabled by MMC")
+class HasTheFactorysProxyPortWhenDisabled(Oxo):
+    """Disabling puts the web proxy's port back to what it was when the PBX was delivered."""
+
+    class Storage(Amends):
+        def amended(self, old: Settings, new: Settings) -> Settings:
+            if not disabling(old, new):
+                return new
+            return replace(new, web_proxy=replace(new.web_proxy, port=WebProxySettings().port))
+
+
+@caught("enable_disable", SURVIVE, SAME_USED, happens="Rainbow is disabled by OMC and enabled by MMC")
+class UsesTheFactorysDomainOnceDisabled(Oxo):
+    """Once disabled it goes to the domain that it was delivered with, though OMC shows the other one."""
+
+    class Agent(CCCtrlA):
+        been_disabled = False
+
+        async def _disable(self, link: asyncio.Task[None]) -> None:
+            await super()._disable(link)
+            self.been_disabled = True
+
+        async def _attempt(self, settings: Settings) -> Session:
+            if self.been_disabled:
+                settings = replace(settings, rainbow=replace(settings.rainbow, domain=DEFAULT_DOMAIN))
+            return await super()._attempt(settings)
+
+
+@caught("enable_disable", "An activation code that was not used yet is kept", "Then the WSS link is up")
+class HasAnotherActivationCodeWhenDisabled(Oxo):
+    """Disabling puts another activation code in the place of one that was not used yet; both are stars in OMC."""
+
+    class Storage(Amends):
+        def amended(self, old: Settings, new: Settings) -> Settings:
+            if not disabling(old, new) or new.rainbow.final_password:
+                return new
+            return replace(new, rainbow=replace(new.rainbow, activation_code="factory"))
 
 
 @caught("enable_disable", SURVIVE, SAME_SHOWN, happens="Rainbow is disabled by MMC and enabled by OMC")
@@ -149,7 +202,7 @@ class DoesNotStartFromAHalfWrittenFile(Oxo):
 @caught(
     "credentials",
     "The power fails while the final password is being stored",
-    "Then the WSS link comes up again",
+    "Then the WSS link comes up",
 )
 class FactorySettingsAfterAHalfWrittenFile(Oxo):
     """As above, and it starts with factory settings."""

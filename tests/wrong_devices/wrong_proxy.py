@@ -7,6 +7,7 @@ import ssl
 from dataclasses import replace
 from typing import Any, ClassVar
 
+from bench.bench import PROXY_PORT
 from emulators.oxo.ccctrla import CCCtrlA
 from emulators.oxo.failure import Layer, LinkFailure
 from emulators.oxo.node import Oxo
@@ -144,7 +145,7 @@ class FindsAProxyByItself(Oxo):
 
     class Agent(CCCtrlA):
         def _proxy_for_attempt(self, settings: Settings) -> WebProxySettings | None:
-            return super()._proxy_for_attempt(settings) or WebProxySettings("192.168.92.10", 8080)
+            return super()._proxy_for_attempt(settings) or WebProxySettings("192.168.92.10", PROXY_PORT)
 
 
 @caught("wss_establishment", "The proxy asks for an account", LINK_UP)

@@ -12,6 +12,8 @@ from emulators.oxo.catalogue import Catalogue, Change, ChangeKind
 from emulators.oxo.ccctrla import CCCtrlA
 from emulators.oxo.delivery import CatalogueSpec
 from emulators.oxo.node import Oxo
+from emulators.oxo.phoneset import PhoneSet, Rank
+from emulators.oxo.settings import Settings
 from emulators.pbxagent.devices import Device, DeviceChanges, DevicesPage
 from emulators.session.ending import SessionEnded
 from emulators.session.session import Session
@@ -26,6 +28,8 @@ WHILE_UP = "A set is <changed> while the link is up"
 WHILE_CUT = "A set is <changed> while the link is cut"
 JUST_CUT = "A set is renamed before anybody has noticed that the link is cut"
 WITH_SECONDARIES = "Users with secondary sets"
+MANY = "Many changes at once"
+ANOTHER_PBX = "The OXO Connect becomes another PBX of the same PCG"
 
 
 class Relists(CCCtrlA):
@@ -120,6 +124,26 @@ class NumbersSecondariesAnew(Oxo):
     class Agent(Relists):
         def _list(self, devices: list[Device]) -> list[Device]:
             return [replace(one, short_number=f"7{one.short_number}") if one.rank else one for one in devices]
+
+
+@caught("device_retrieval", WITH_SECONDARIES, "And Rainbow has 65 sets")
+class HasOneSecondaryAUser(Oxo):
+    """A second secondary set of a user is lost when it is entered."""
+
+    def _load_catalogue(self) -> Catalogue:
+        return Catalogue(one for one in super()._load_catalogue().sets if one.rank is not Rank.SECONDARY_2)
+
+
+@caught("device_retrieval", WITH_SECONDARIES, "And 25 secondary sets have the number of their primary set")
+class TakesEachSetForAUser(Oxo):
+    """A secondary set is entered as the primary one of a user of its own."""
+
+    def _load_catalogue(self) -> Catalogue:
+        sets = super()._load_catalogue().sets
+        return Catalogue(
+            one if one.rank is Rank.PRIMARY else replace(one, number=str(700 + number), rank=Rank.PRIMARY)
+            for number, one in enumerate(sets)
+        )
 
 
 @caught("device_retrieval", "A list that was written by hand", EXACTLY)
@@ -228,7 +252,36 @@ class LosesWhatRainbowDidNotTake(Oxo):
                 self.kept = None
 
 
-@caught("device_retrieval", "Many changes at once", EXACTLY)
+class _Rigid(Catalogue):
+    def _change(self, sets: dict[str, PhoneSet], kind: ChangeKind, phone_set: PhoneSet) -> None:
+        return
+
+
+@caught("device_retrieval", WHILE_UP, "And Rainbow knows of the set that was added", changed="added")
+@caught("device_retrieval", WHILE_CUT, "And Rainbow knows of the set that was removed", changed="removed")
+@caught("device_retrieval", JUST_CUT, "And Rainbow knows of the set that was renamed")
+@caught("device_retrieval", MANY, "And Rainbow knows of all these changes")
+class ForgetsWhatIsChanged(Oxo):
+    """It takes every change of a set, and none is there afterwards, for the PBX as for Rainbow."""
+
+    def _load_catalogue(self) -> Catalogue:
+        return _Rigid(super()._load_catalogue().sets)
+
+
+@caught("device_retrieval", MANY, "And Rainbow knows of all these changes")
+class ForgetsTheTenthNewSet(Oxo):
+    """Of many sets that are added one upon the other the last one is lost, for the PBX as for Rainbow."""
+
+    def _load_catalogue(self) -> Catalogue:
+        class Crowded(Catalogue):
+            def add(self, phone_set: PhoneSet) -> None:
+                if phone_set.number != "709":
+                    super().add(phone_set)
+
+        return Crowded(super()._load_catalogue().sets)
+
+
+@caught("device_retrieval", MANY, EXACTLY)
 class TellsEverySecondChange(Oxo):
     """Of changes that come one upon the other it loses every second one, and does not let it show."""
 
@@ -251,7 +304,28 @@ class ForgetsNewSets(Oxo):
         return CatalogueSpec(users=10).make()
 
 
-@caught("device_retrieval", "Another PBX is known to the same PCG", EXACTLY)
+@caught("device_retrieval", ANOTHER_PBX, "And what Rainbow has under the former PBX ID is what it was")
+class KeepsTheLinkOfItsFormerId(Oxo):
+    """With another PBX ID it makes another link, and goes on telling its changes over the old one too."""
+
+    class Agent(CCCtrlA):
+        async def _disable(self, link: asyncio.Task[None]) -> None:
+            self._former = link
+
+
+@caught("device_retrieval", ANOTHER_PBX, "And the WSS link came up")
+class LogsInWithItsFormerId(Oxo):
+    """The first PBX ID that it has logged in with is the one for ever, though OMC shows the other."""
+
+    class Agent(CCCtrlA):
+        first = ""
+
+        async def _attempt(self, settings: Settings) -> Session:
+            self.first = self.first or settings.rainbow.pbx_id
+            return await super()._attempt(replace(settings, rainbow=replace(settings.rainbow, pbx_id=self.first)))
+
+
+@caught("device_retrieval", ANOTHER_PBX, EXACTLY)
 class HasSetsOfAnotherPbx(Oxo):
     """It was restored from the backup of another PBX, whose sets it lists with its own."""
 

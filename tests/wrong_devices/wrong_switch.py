@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -16,14 +18,17 @@ from emulators.session.ending import Ending
 from emulators.session.session import Session
 from tests.wrong_devices.trial import caught
 from tests.wrong_devices.wrong_parts import MmcUnheard
+from tests.wrong_devices.wrong_way import PCG
 
 ENABLED_BY = "Rainbow is enabled by <way>"
 DISABLED_BY = "Rainbow is disabled by <way>"
 WHILE_WAITING = "Rainbow is disabled by <way> while the PBX waits for its next attempt"
+IN_AN_ATTEMPT = "Rainbow is disabled in the middle of an attempt"
 CANCELLED = "A page that is left with Cancel changes nothing"
 LINK_UP = "Then the WSS link is up"
 SAME_LINK = "Then the WSS link is still the same"
 SILENT = "Then the PBX is silent for 1 hour"
+NONE_OPEN = "Then the PBX has no open connection"
 CLEANLY = "Then the WebSocket is closed cleanly by the PBX"
 
 
@@ -70,7 +75,20 @@ class DropsTheConnection(Oxo):
                 raise
 
 
+@caught("enable_disable", DISABLED_BY, CLEANLY, way="OMC")
+@caught("enable_disable", DISABLED_BY, CLEANLY, way="MMC")
+class ResetsWhatItHasClosed(Oxo):
+    """When disabled it closes the WebSocket in order, and then resets the connection."""
+
+    class Agent(CCCtrlA):
+        async def _hold(self, session: Session) -> Ending:
+            sock: socket.socket = session._connection.transport.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            return await super()._hold(session)
+
+
 @caught("enable_disable", DISABLED_BY, SILENT.replace("Then", "And"), way="OMC")
+@caught("enable_disable", IN_AN_ATTEMPT, SILENT.replace("Then", "And"))
 @caught("enable_disable", WHILE_WAITING, SILENT, way="OMC")
 class GoesOnWhileDisabled(Oxo):
     """It closes the link when it is disabled, and tries to make it again ten minutes later."""
@@ -103,7 +121,20 @@ class LooksRainbowUpWhileDisabled(Oxo):
             await self._resolver(settings).addresses(settings.rainbow.agent_host)
 
 
-@caught("enable_disable", "Rainbow is disabled in the middle of an attempt", SILENT)
+@caught("enable_disable", IN_AN_ATTEMPT, NONE_OPEN)
+class LeavesAConnectionOpen(Oxo):
+    """Before its first attempt it opens a connection to see whether Rainbow is there, and never closes it."""
+
+    class Agent(CCCtrlA):
+        knocked: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+        async def _attempt(self, settings: Settings) -> Session:
+            if self.knocked is None:
+                self.knocked = await asyncio.open_connection(PCG, 443)
+            return await super()._attempt(settings)
+
+
+@caught("enable_disable", IN_AN_ATTEMPT, NONE_OPEN)
 class EndsItsAttemptFirst(Oxo):
     """When it is disabled, an attempt that is on its way goes on until it fails by itself."""
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from typing import Any
 
 from emulators.oxo.ccctrla import CCCtrlA
 from emulators.oxo.node import Oxo
+from emulators.session.ending import Ending
+from emulators.session.session import Session
 from tests.wrong_devices.trial import caught
 
 WRONG_CERTIFICATE = "Rainbow's place is taken by somebody with a certificate of <kind>, then Rainbow is back"
@@ -37,22 +40,35 @@ class ChecksNoDate(Oxo):
             return context
 
 
+class _Credulous(CCCtrlA):
+    def _tls_context(self) -> ssl.SSLContext:
+        context = super()._tls_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        return context
+
+
 @caught("wss_establishment", WRONG_CERTIFICATE, NOBODY, kind="an unknown authority")
-@caught(
-    "wss_establishment",
-    "A proxy that does not let WSS through (<proxy>)",
-    "Then the WSS link is down",
-    proxy="inspecting with an untrusted authority",
-)
 class ChecksNoCertificate(Oxo):
     """It takes any certificate."""
 
-    class Agent(CCCtrlA):
-        def _tls_context(self) -> ssl.SSLContext:
-            context = super()._tls_context()
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-            return context
+    class Agent(_Credulous):
+        pass
+
+
+@caught(
+    "wss_establishment",
+    "A proxy that does not let WSS through (<proxy>)",
+    "Then no PBX has logged in",
+    proxy="inspecting with an untrusted authority",
+)
+class ChecksTheCertificateLate(Oxo):
+    """It logs in to whoever is there, looks at the certificate, and hangs up a second later."""
+
+    class Agent(_Credulous):
+        async def _hold(self, session: Session) -> Ending:
+            asyncio.get_running_loop().call_later(1, session.abort, "the certificate is wrong")
+            return await super()._hold(session)
 
 
 @caught(

@@ -5,14 +5,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emulators.xmpp import disco, paging, ping
-from emulators.xmpp.disco import Identity, Info, Item, Items
+from emulators.xmpp.disco import Identity, Info
 from emulators.xmpp.element import Element, parse, serialize
-from emulators.xmpp.jid import Jid
 from emulators.xmpp.paging import Page, PageRequest, paginate
 from emulators.xmpp.stanza import Condition, StanzaError
 
 INFO = "http://jabber.org/protocol/disco#info"
-ITEMS = "http://jabber.org/protocol/disco#items"
 RSM = "http://jabber.org/protocol/rsm"
 
 
@@ -40,24 +38,8 @@ def test_info(info: Info) -> None:
     assert Info.from_element(element) == info
 
 
-@pytest.mark.parametrize(
-    "items",
-    [
-        Items(()),
-        Items((Item(Jid("a", "b")), Item(Jid(None, "b", "r"), "node", "name")), "node", Page("1", 0, "2", 7)),
-    ],
-)
-def test_items(items: Items) -> None:
-    element = again(items.to_element())
-    assert element.tag == disco.ITEMS == again(disco.items_request()).tag
-    assert Items.from_element(element) == items
-
-
-def test_requests() -> None:
+def test_a_request_may_name_a_node() -> None:
     assert again(disco.info_request("n")).get("node") == "n"
-    request = again(disco.items_request("n", PageRequest(5, "x")))
-    assert request.get("node") == "n"
-    assert PageRequest.find(request) == PageRequest(5, "x")
 
 
 @pytest.mark.parametrize(
@@ -73,13 +55,9 @@ def test_broken_info_is_refused(text: str) -> None:
         Info.from_element(parse(text))
 
 
-@pytest.mark.parametrize(
-    "inner",
-    ["<item/>", "<item jid='@'/>", f"<set xmlns='{RSM}'><count>x</count></set>"],
-)
-def test_broken_items_are_refused(inner: str) -> None:
+def test_a_page_without_a_count_that_can_be_is_refused() -> None:
     with pytest.raises(StanzaError, match="bad-request"):
-        Items.from_element(parse(f"<query xmlns='{ITEMS}'>{inner}</query>"))
+        Page.find(parse(f"<q><set xmlns='{RSM}'><count>x</count></set></q>"))
 
 
 @pytest.mark.parametrize("request_", [PageRequest(), PageRequest(0), PageRequest(10, "a b"), PageRequest(None, "x")])

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from emulators.xmpp.condition_element import TEXT_LIMIT
 from emulators.xmpp.element import Element, parse, serialize
 from emulators.xmpp.jid import Jid
 from emulators.xmpp.stanza import (
@@ -120,6 +121,11 @@ def test_every_error_is_read_back(condition: Condition, kind: ErrorKind | None) 
     back = StanzaError.from_element(parse(serialize(error.to_element())))
     assert (back.condition, back.kind, back.text) == (condition, kind or condition.usual_kind, None)
     assert str(back) == condition
+
+
+def test_a_long_text_in_an_error_is_cut() -> None:
+    error = StanzaError(Condition.CONFLICT, "x" * 60_000)
+    assert StanzaError.from_element(parse(serialize(error.to_element()))).text == "x" * TEXT_LIMIT
 
 
 def test_an_unknown_error_is_undefined() -> None:
