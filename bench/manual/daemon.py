@@ -30,6 +30,9 @@ from node.remote import NodeError
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
+_INTERRUPTED = 130
+"""The exit code of what was ended before it was done, as shells have it."""
+
 MITMWEB_SOCKET = "mitmweb"
 """The name of mitmweb's socket, in the folder of the bench."""
 
@@ -109,7 +112,7 @@ class Daemon:
             await asyncio.wait({installing}, timeout=BUILT_WITHIN)
         if not installing.done():
             click.echo("oxobench: ended before the site was up", err=True)
-            os._exit(1)
+            os._exit(_INTERRUPTED)
 
     def _install(self, evidence: Path, token: str) -> tuple[Fabric, Installation]:
         fabric = self._upstart.make_fabric()

@@ -79,6 +79,10 @@ class Desk:
             await self.look()
             await asyncio.sleep(LOOK_EVERY)
 
+    async def ask_site(self) -> str | None:
+        """Asks what all nodes live in whether it still does; why not, if it doesn't."""
+        return await self._loop.run_in_executor(self._thread, self._ask_site)
+
     async def call(self, verb: str, parameters: Mapping[str, Any]) -> object:
         """Carries a verb out. Raises Refusal or another ValueError for what cannot be, NodeError, FabricError."""
         return await self._loop.run_in_executor(self._thread, self._call, verb, dict(parameters))
@@ -122,6 +126,14 @@ class Desk:
         except FabricError as error:
             self.gone = str(error)
         self._tell()
+
+    def _ask_site(self) -> str | None:
+        try:
+            self._installation.bench.site.settle(0.0)
+        except FabricError as error:
+            self.gone = str(error)
+            return self.gone
+        return None
 
     def _look_meanwhile(self) -> bool:
         self._timeline.look()
@@ -179,9 +191,9 @@ class DeskControl:
         return self._desk.snapshot()
 
     @command
-    def gone(self) -> str | None:
-        """Why the site itself is gone, by the last look; None while it stands."""
-        return self._desk.gone
+    async def gone(self) -> str | None:
+        """Why the site itself is gone; None while it stands."""
+        return await self._desk.ask_site()
 
     @command
     async def happened(self, after: int, within: float = 0.0) -> tuple[int, Sequence[dict[str, Any]]]:

@@ -24,6 +24,8 @@ _OVER_WITHIN = 60.0
 """Seconds in which a bench that is told to end has closed its commands, and then has taken its site away."""
 _ASK_EVERY = 0.2
 """Seconds between two looks at a bench that is coming up or going down, which says nothing by itself."""
+_NOT_UP = 2
+"""The exit code of `up --detach` when the bench was told to end before it was up."""
 
 
 class Refused(Exception):
@@ -148,11 +150,15 @@ def _detach(place: Place) -> Callable[[], None]:
     exits."""
     with place.log() as log:
         heard, told = os.pipe()
+        # What Python itself does in a fork would swallow a Ctrl-C.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         child = os.fork()
         if child:
-            _wait_for(child, heard, told, log.fileno())
+            os.close(told)
+            _wait_for(child, heard, log.fileno())
         os.close(heard)
         os.setsid()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         for stream in (1, 2):
             os.dup2(log.fileno(), stream)
         with open(os.devnull) as nothing:
@@ -167,13 +173,13 @@ def _tell(told: int) -> None:
     os.close(told)
 
 
-def _wait_for(child: int, heard: int, told: int, log: int) -> NoReturn:
+def _wait_for(child: int, heard: int, log: int) -> NoReturn:
     try:
-        os.close(told)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         code = 0
         if not os.read(heard, 1):
             # It ended before it was up, which is a failure even if it was told to.
-            code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) or 1
+            code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) or _NOT_UP
     except KeyboardInterrupt:
         os.kill(child, signal.SIGTERM)
         os.waitpid(child, 0)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 
+import pytest
+
 from bench.bench import Bench
 from emulators.cci.account import Outcome
 from network.plan import Role
@@ -13,6 +15,7 @@ from steps.story import Story
 ROUNDS = 6
 
 
+@pytest.mark.vpn
 def test_nothing_is_left_and_the_next_request_works(bench: Bench) -> None:
     story, chance = Story(), random.Random(5)
     cloud_connect.known_by_cloud_connect(bench, story)

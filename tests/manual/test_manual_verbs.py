@@ -162,6 +162,7 @@ def test_a_vpn_connection_is_opened_and_closed(either: Rig) -> None:
     assert either.after(5).cloud.tunnel is None
 
 
+@pytest.mark.vpn
 def test_who_shared_a_tunnel_that_has_ended_by_itself_does_not_share_the_next_one(rig: Rig) -> None:
     rig.after(1)
     for user in ("anna", "bob"):

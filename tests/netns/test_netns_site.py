@@ -6,6 +6,7 @@ import os
 import socket
 import stat
 from collections.abc import Iterator
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
@@ -174,5 +175,10 @@ def test_the_plan_holds_together() -> None:
         for link in node.links:
             assert link.address in DEFAULT_PLAN.segment(link.segment).subnet
             assert len(port_name(link.segment, node.name)) <= 15, "Linux allows no longer interface name"
-        if node.gateway is not None:
+        if node.gateway is not None and node.role is not Role.FIREWALL:
             assert node.gateway in [link.address for link in DEFAULT_PLAN.node(Role.FIREWALL).links]
+    beyond = DEFAULT_PLAN.node(Role.FIREWALL).gateway
+    assert beyond is not None
+    assert (DEFAULT_PLAN.way_to(beyond), DEFAULT_PLAN.exists(beyond)) == ("wan", False)
+    with pytest.raises(KeyError):
+        DEFAULT_PLAN.way_to(ip_address("192.0.2.1"))

@@ -55,10 +55,11 @@ async def log_in(connection: ClientConnection, password: str) -> ClientStream:
 async def go_on(connection: ClientConnection, stream: ClientStream) -> ConnectionClosed:
     """Binds and answers whatever comes, until the connection is closed."""
     try:
-        while True:
-            for text in stream.outgoing():
-                await connection.send(text)
-            stream.receive(str(await connection.recv()))
+        async with asyncio.timeout(10):
+            while True:
+                for text in stream.outgoing():
+                    await connection.send(text)
+                stream.receive(str(await connection.recv()))
     except ConnectionClosed as closed:
         return closed
 

@@ -175,6 +175,7 @@ def test_without_a_browser() -> None:
     assert found["advice"] == "sudo apt-get install -y chromium chromium-driver"
 
 
+@pytest.mark.vpn
 def test_who_does_esp() -> None:
     none = Failure(93, "Protocol not supported")
     assert doctor.vpn_tunnel({Trial.TUN: None, Trial.ESP: None}).detail == "ESP in the kernel"
