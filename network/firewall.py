@@ -52,7 +52,7 @@ _AFTER = """
 }
 """
 
-CLOSED = "table inet site { chain forward { type filter hook forward priority filter; policy drop; } }"
+CLOSED = "table inet site { chain forward { type filter hook forward priority filter; policy drop; }; }"
 """The rules of a firewall whose program has not started: nothing passes."""
 
 _TOKEN = re.compile(r'#[^\n]*|"[^"\n]*"|[{}]')

@@ -43,7 +43,8 @@ def known_by_cloud_connect(bench: Bench, story: Story) -> None:
 @given(parsers.parse("an OXO Connect that Cloud Connect knows, which probes its VPN gateway after {seconds:d} second"))
 def known_with_probes(bench: Bench, story: Story, seconds: int) -> None:
     """The same, with a dead peer noticed sooner than by default."""
-    register(bench, story, {"dead_peer_delay": seconds, "retransmission": {"timeout": 0.5, "base": 1.0, "tries": 3}})
+    repeated = {"timeout": 0.5, "base": 1.0, "tries": 3}
+    register(bench, story, {"tunnel": {"dead_peer_delay": seconds, "retransmission": repeated}})
 
 
 def register(bench: Bench, story: Story, vpn: dict[str, object]) -> None:

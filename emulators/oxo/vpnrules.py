@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -49,10 +48,6 @@ class VpnSpec:
 
     @classmethod
     def read(cls, values: Mapping[str, Any]) -> VpnSpec:
-        """Reads it from JSON's types: folder, log, and parameters of VpnRules; those of its tunnel may stand beside
-        them. Raises ValueError."""
-        rules = dict(values)
-        folder, log = rules.pop("folder"), rules.pop("log")
-        names = {field.name for field in dataclasses.fields(TunnelParameters)} & rules.keys()
-        tunnel = {**rules.pop("tunnel", {}), **{name: rules.pop(name) for name in names}}
-        return cls(folder, log, VpnRules.read({**rules, "tunnel": tunnel}))
+        """Reads it from JSON's types: folder, log, and parameters of VpnRules. Raises ValueError."""
+        rules = {name: value for name, value in values.items() if name not in ("folder", "log")}
+        return cls(values["folder"], values["log"], VpnRules.read(rules))
