@@ -189,6 +189,8 @@ class EmulatedOxo:
         try:
             self.omc(page, values)
         except NodeGone:
+            # It is dead and silent already; from now on the site does not count with it.
+            self._site.power_off(Role.OXO)
             return
         raise NodeError("the power of the PBX did not fail, though it was told to")
 

@@ -34,7 +34,6 @@ Feature: Rainbow connection parameters and credentials
       And the power will fail while the PBX stores its final password
       When the firewall becomes permissive
       And the power comes back
-      And 3 minutes pass
       Then the WSS link comes up
       And Rainbow has the PBX as activated
 

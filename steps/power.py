@@ -7,7 +7,7 @@ from pytest_bdd import given, parsers, when
 from bench.bench import Bench
 from emulators.oxo.omc import Page
 from steps.oxo import ENABLED, disable_by_omc, enable_by_omc
-from steps.rainbow import LONGEST_DELAY
+from steps.rainbow import LONGEST_DELAY, take_link
 from steps.story import Story
 
 
@@ -33,7 +33,7 @@ def power_cut(bench: Bench, story: Story) -> None:
 
 @when(parsers.parse("the PBX loses its power for {minutes:d} minutes"))
 def power_loss(bench: Bench, story: Story, minutes: int) -> None:
-    """The PBX is without power for a while, seen from Rainbow."""
+    """The PBX is without power for a while. Nobody is told: not even its connections end."""
     bench.time.rest()
     story.since = bench.wire.now()
     story.silent_since = bench.time.clock()
@@ -82,6 +82,8 @@ def power_comes_back(bench: Bench, story: Story) -> None:
         lambda: "the PBX has stored nothing",
         LONGEST_DELAY,
     )
+    # Rainbow has not noticed yet that this one is dead.
+    take_link(bench, story)
     restart(bench, story)
 
 

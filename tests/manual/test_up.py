@@ -264,13 +264,11 @@ def test_a_bench_that_lets_time_pass_is_left_alone_by_up_and_heeds_down(
     up: UpBench, hand: Hand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OXOBENCH_ARTIFACTS", str(hand.artifacts))
-    monkeypatch.setattr(operating, "_REAL_WAIT", 0.1)
     with ThreadPoolExecutor(1) as thread:
-        # Longer than a command waits for anything else, and much longer than `down` may take.
-        passing = thread.submit(lambda: operating.call_verb("time_advance", 600.0, seconds=7 * 24 * 3600))
-        last = 0
-        while not up.status()["busy"]:
-            last = up.happened(last, 30.0)[1][-1]["id"]
+        passing = thread.submit(lambda: operating.call_verb("time_advance", 60.0, seconds=7 * 24 * 3600))
+        entries: list[dict[str, Any]] = []
+        while not any(entry["text"] == "Letting 168 h pass" for entry in entries):
+            _, entries = up.happened(entries[-1]["id"] if entries else 0, 30.0)
         assert "busy (letting 168 h pass)" in hand("up", code=2)
         hand("down")
         with pytest.raises(keeping.Refused, match="ended meanwhile"):

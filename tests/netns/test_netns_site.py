@@ -6,7 +6,7 @@ import os
 import socket
 import stat
 from collections.abc import Iterator
-from ipaddress import ip_address
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
@@ -181,4 +181,4 @@ def test_the_plan_holds_together() -> None:
     assert beyond is not None
     assert (DEFAULT_PLAN.way_to(beyond), DEFAULT_PLAN.exists(beyond)) == ("wan", False)
     with pytest.raises(KeyError):
-        DEFAULT_PLAN.way_to(ip_address("192.0.2.1"))
+        DEFAULT_PLAN.way_to(IPv4Address("192.0.2.1"))

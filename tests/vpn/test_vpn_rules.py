@@ -77,11 +77,11 @@ def test_times_and_numbers_that_cannot_be_are_refused() -> None:
 
 def test_every_parameter_can_be_set_and_only_those() -> None:
     where = {"folder": "/run/oxo", "log": "/run/oxo.log"}
-    beside = {"dead_peer_delay": 60.0, "networks": ["10.0.0.0/8"], "retransmission": {"tries": 2}}
-    spec = VpnSpec.read({**where, "users": 3, "tunnel": {"setup_timeout": 5.0}, **beside})
+    tunnel = {"dead_peer_delay": 60.0, "networks": ["10.0.0.0/8"], "retransmission": {"tries": 2}}
+    spec = VpnSpec.read({**where, "users": 3, "tunnel": {"setup_timeout": 5.0, **tunnel}})
     assert (spec.folder, spec.log, spec.rules.users, spec.rules.poll) == ("/run/oxo", "/run/oxo.log", 3, 60)
     assert spec.rules.tunnel == TunnelParameters(5.0, 5.0, 60.0, Retransmission(tries=2), networks=("10.0.0.0/8",))
-    for wrong in ({"user": 3}, {"tunnel": {"proposals": ""}}, {"retransmission": {"delay": 1}}):
+    for wrong in ({"user": 3}, {"tunnel": {"proposals": ""}}, {"tunnel": {"retransmission": {"delay": 1}}}):
         with pytest.raises(ValueError, match=r"there is no .*'(user|proposals|delay)'; there are: "):
             VpnSpec.read({**where, **wrong})
     with pytest.raises(ValueError, match="there is no parameter of the retransmission of IKE messages 'delay'"):
