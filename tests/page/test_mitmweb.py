@@ -129,7 +129,9 @@ def test_time_jumps_while_mitmweb_is_looked_at(bench: Bench, browser: Browser, t
         # After 0, 10, 40, 100, 220, 460, 940, 1900 and 2860 s.
         assert len(bench.wire.attempts()) == 9
         browser.until("each attempt", lambda: len(browser.texts("tbody tr")) == 9)
-        browser.find(".connection-indicator.established")
+        # mitmweb fades this out, so it may be there without being seen.
+        connected = "return document.querySelector('.connection-indicator.established')"
+        browser.until("connected", lambda: browser.run(connected))
         assert browser.console() == []
 
 
