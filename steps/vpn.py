@@ -172,8 +172,12 @@ def close(bench: Bench, story: Story) -> None:
 
 @when("a close request and a request for a connection come at once")
 def close_and_open(bench: Bench, story: Story) -> None:
-    """Two requests before any answer."""
-    await_answers(bench, story, [bench.cci.close(story.account), ask(bench, story)])
+    """Two requests before any answer: the gateway takes part in the end of the tunnel only when the PBX has both."""
+    bench.vpn.node.ask("freeze")
+    asked = [bench.cci.close(story.account), ask(bench, story)]
+    bench.time.rest()
+    bench.vpn.node.ask("thaw")
+    await_answers(bench, story, asked)
 
 
 @then(parsers.re(r"the request is answered with (?P<number>\d+) closed connections?"), converters={"number": int})

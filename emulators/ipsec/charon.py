@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import shutil
 import signal
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
 from pyroute2 import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
 
 from emulators.ipsec.esp import EspBackend, TunnelUnavailable, esp_backend, flush_ipsec
 from emulators.ipsec.vici import Vici, ViciError
@@ -35,6 +39,10 @@ _ROUTES = 220
 """The routing table that charon keeps its routes in, and the preference of the rule that leads there."""
 _SYSTEM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin"
 _SOCKET_PATH_LIMIT = 107
+_GONE = {errno.ESRCH, errno.ENOENT, errno.EADDRNOTAVAIL}
+"""How the kernel says that a route, a rule or an address is not there."""
+_FLUSHES = 20
+"""How often it is tried to take away what goes by itself meanwhile."""
 _LOG_LIMIT = 256 * 1024
 """So much of its log is read at once, in bytes; what is older counts no more."""
 
@@ -236,10 +244,24 @@ def _sweep_network(addresses_too: bool) -> None:
     """Takes away charon's routes and their rule, and the virtual addresses that the routes are for."""
     with IPRoute() as netlink:
         sources = {route.get_attr("RTA_PREFSRC") for route in netlink.get_routes(table=_ROUTES)} - {None}
-        netlink.flush_routes(table=_ROUTES)
-        netlink.flush_rules(priority=_ROUTES)
+        _flush(partial(netlink.flush_routes, table=_ROUTES))
+        _flush(partial(netlink.flush_rules, priority=_ROUTES))
         for source in sources if addresses_too else ():
-            netlink.flush_addr(address=source)
+            _flush(partial(netlink.flush_addr, address=source))
+
+
+def _flush(flush: Callable[[], object]) -> None:
+    """Flushes. What a charon has left goes by itself too, with its TUN device, and maybe between its being listed and
+    its being taken away; the rest is there still. Raises OSError when that goes on."""
+    for _ in range(_FLUSHES):
+        try:
+            flush()
+            return
+        except NetlinkError as error:
+            trouble = error
+            if error.code not in _GONE:
+                break
+    raise OSError(trouble.code, f"what charon has left cannot be taken away: {trouble}") from trouble
 
 
 async def _told_ready(ready: socket.socket) -> None:

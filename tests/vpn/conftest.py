@@ -171,8 +171,8 @@ class VpnSite:
         assert self.pbx.ask("charons") == charons
         # The gateway learns of it by a packet that is still on its way to it.
         self.until(lambda: self.gateway.ask("tunnels") == [], "the end of the tunnel at the gateway")
-        assert [lease for lease in self.gateway.ask("leases") if lease["online"]] == []
-        assert self.gateway.ask("network")["routes"] == []
+        self.until(lambda: not any(lease["online"] for lease in self.gateway.ask("leases")), "the end of its lease")
+        self.until(lambda: self.gateway.ask("network")["routes"] == [], "the end of its route at the gateway")
 
 
 @pytest.fixture
