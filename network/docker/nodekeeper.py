@@ -172,6 +172,11 @@ class NodeKeeper(Keeper):
                     add_nobody(inside, index_of(inside, wire.segment), self._gateway)
 
     def _clear(self) -> None:
+        if self._administers:
+            _nft("flush ruleset")
+        if self.name == Role.FIREWALL.value:
+            # The container forwards from its beginning; and what it passed on now would fill its neighbour table again.
+            _nft(CLOSED)
         self.prepare()
         connections.destroy()
         with IPRoute() as inside:
@@ -180,10 +185,6 @@ class NodeKeeper(Keeper):
                     continue
                 inside.neigh("del", dst=one.get_attr("NDA_DST"), ifindex=one["ifindex"])
             if self._administers:
-                _nft("flush ruleset")
-                if self.name == Role.FIREWALL.value:
-                    # The container forwards from its beginning.
-                    _nft(CLOSED)
                 ipsec.flush()
                 _clear_tables(inside)
                 self._clear_addresses(inside)

@@ -31,10 +31,10 @@ UP_WITHIN = 60.0
 SERVICES = {OWNER, "bench", *(node.name for node in DEFAULT_PLAN.nodes)}
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
+def free_ports() -> tuple[int, int]:
+    """Two ports that are free, and not the same."""
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
+        return one.getsockname()[1], other.getsockname()[1]
 
 
 class Project:
@@ -43,13 +43,13 @@ class Project:
     def __init__(self, artifacts: Path) -> None:
         self.name = f"oxobench-test-{uuid.uuid4().hex[:8]}"
         self.artifacts = artifacts
-        self.port = free_port()
+        self.port, mitmweb_port = free_ports()
         self._environment = {
             **os.environ,
             "OXOBENCH_ARTIFACTS": str(artifacts),
             "OXOBENCH_IMAGE": image_name(),
             "OXOBENCH_PORT": str(self.port),
-            "OXOBENCH_MITMWEB_PORT": str(free_port()),
+            "OXOBENCH_MITMWEB_PORT": str(mitmweb_port),
             "PYTHONPATH": str(ROOT),
         }
         self._compose = [*compose_command(), "--project-name", self.name, "--file", str(ROOT / "docker-compose.yml")]
