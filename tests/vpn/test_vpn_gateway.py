@@ -30,6 +30,8 @@ def test_a_late_answer_to_two_requests_is_an_answer_to_both() -> None:
         connection = inner.open("127.0.0.1", server.sockets[0].getsockname()[1])
         await until(lambda: connection.state is ConnectionState.OPEN)
         inner.send(0, b"one")
+        # From here on an answer is awaited.
+        await settle()
         jump(6)
         inner.send(0, b"two")
         answer.set()
@@ -40,6 +42,7 @@ def test_a_late_answer_to_two_requests_is_an_answer_to_both() -> None:
         assert (connection.state, connection.why) == (ConnectionState.OPEN, "")
         # The next one is expected again, and is missed.
         inner.send(0, b"three")
+        await settle()
         jump(10)
         await until(lambda: connection.state is ConnectionState.ENDED)
         assert connection.why == "no answer"
