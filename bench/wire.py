@@ -24,7 +24,7 @@ class Try:
 
     begun: float
     ended: float | None
-    """When it began to end, by a FIN or a RST, or None when nothing on the wire ended it."""
+    """When it began to end, by a FIN or a RST, or refused by ICMP, or None when nothing on the wire ended it."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Wire:
         """The same attempts with their times in the device's time."""
         wall = self._passage.on_the_wall
         return [
-            Try(wall(attempt.time), None if attempt.ending is None else wall(attempt.ending.time))
+            Try(wall(attempt.time), None if attempt.ended is None else wall(attempt.ended))
             for attempt in self.attempts(since)
         ]
 

@@ -145,7 +145,8 @@ def change(bench: Bench, story: Story, how: str, number: int) -> None:
 @then("Rainbow knows of all these changes")
 def rainbow_knows(bench: Bench, story: Story) -> None:
     """Each set that was changed is there as it is now, or is not there any more, whatever the PBX says it has."""
-    assert story.changed_sets
+    if not story.changed_sets:
+        raise LookupError("no set has been changed: the scenario needs a step that does")
     wanted = {id: None if one is None else of_set(one) for id, one in story.changed_sets.items()}
     devices = {device.id: of_device(device) for device in bench.rainbow.pbx(story.pbx_id).devices}
     there = {id: devices.get(id) for id in wanted}

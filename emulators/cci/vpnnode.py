@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import logging
 import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import TypeVar
@@ -129,27 +129,27 @@ class VpnGateway:
     @command
     def connections(self) -> list[Connection]:
         """How all connections stand, without what they received."""
-        return [dataclasses.replace(connection, text="") for connection in self._network.connections]
+        return [replace(connection, text="") for connection in self._network.connections]
 
     @command
     async def set_certificate(self, certificate: str) -> None:
         """Presents another certificate from now on: PEM with certificate, those that issued it, and the key."""
-        await self._change(certificate=certificate)
+        await self._apply(replace(self._gateway.policy, certificate=certificate))
 
     @command
     async def set_accounts(self, accounts: dict[str, str]) -> None:
         """Knows these accounts from now on."""
-        await self._change(accounts=accounts)
+        await self._apply(replace(self._gateway.policy, accounts=accounts))
 
     @command
     async def set_proposal(self, proposal: str) -> None:
         """Accepts these algorithms only, as `aes128-sha1-modp2048`."""
-        await self._change(proposal=proposal)
+        await self._apply(replace(self._gateway.policy, proposal=proposal))
 
     @command
     async def set_refuses(self, refuses: bool) -> None:
         """Refuses all PBXs, or none."""
-        await self._change(refuses=refuses)
+        await self._apply(replace(self._gateway.policy, refuses=refuses))
 
     @command
     def freeze(self) -> None:
@@ -191,9 +191,9 @@ class VpnGateway:
         """The process number of the gateway's IKE daemon."""
         return self._gateway.daemon
 
-    async def _change(self, **changes: object) -> None:
+    async def _apply(self, policy: Policy) -> None:
         self._check_alive()
-        await self._gateway.apply(dataclasses.replace(self._gateway.policy, **changes))  # type: ignore[arg-type]
+        await self._gateway.apply(policy)
 
     async def _asked(self, ask: Callable[[], Awaitable[T]]) -> T:
         self._check_alive()

@@ -8,22 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from emulators.oxo.catalogue import Catalogue
-from emulators.oxo.settings import (
-    CloudConnectSettings,
-    DnsSettings,
-    LanSettings,
-    RainbowSettings,
-    Settings,
-    WebProxySettings,
-)
-
-_SECTIONS: dict[str, Any] = {
-    "rainbow": RainbowSettings,
-    "cloud_connect": CloudConnectSettings,
-    "web_proxy": WebProxySettings,
-    "dns": DnsSettings,
-    "lan": LanSettings,
-}
+from emulators.oxo.settings import SECTIONS, Settings
 
 
 @dataclass(frozen=True)
@@ -52,13 +37,13 @@ class CatalogueSpec:
 
 def settings_from(values: Mapping[str, Any]) -> Settings:
     """Reads settings, by section, from JSON's types; what is not named has its default. Raises ValueError."""
-    known = [*_SECTIONS, "administrator_password"]
+    known = [*SECTIONS, "administrator_password"]
     if strange := sorted(values.keys() - set(known)):
         raise ValueError(f"the PBX has no settings {strange[0]!r}; there are: {', '.join(known)}")
     read = dict(values)
-    for name in _SECTIONS.keys() & read.keys():
+    for name in SECTIONS.keys() & read.keys():
         try:
-            read[name] = _SECTIONS[name](**read[name])
+            read[name] = SECTIONS[name](**read[name])
         except TypeError as error:
             raise ValueError(f"the PBX's settings {name!r} hold a field that does not exist") from error
     return Settings(**read)

@@ -6,9 +6,12 @@ a bad value raises FieldRefused with the field's name as OMC shows it. Empty tex
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Interface
+from typing import Any
 
 from emulators.oxo import fields
 from emulators.oxo.fields import FieldRefused
@@ -229,3 +232,11 @@ class Settings:
             dns=self.dns,
             lan=self.lan,
         )
+
+
+SECTIONS: Mapping[str, type[Any]] = {
+    section.name: type(section.default)
+    for section in dataclasses.fields(Settings)
+    if dataclasses.is_dataclass(section.default)
+}
+"""The kinds of the settings' sections, by name."""

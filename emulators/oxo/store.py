@@ -8,14 +8,7 @@ from typing import Any
 
 from emulators.oxo.fields import FieldRefused
 from emulators.oxo.flash import Flash, FlashDamaged
-from emulators.oxo.settings import (
-    CloudConnectSettings,
-    DnsSettings,
-    LanSettings,
-    RainbowSettings,
-    Settings,
-    WebProxySettings,
-)
+from emulators.oxo.settings import SECTIONS, Settings
 
 _NAME = "settings"
 _VERSION = 1
@@ -64,14 +57,8 @@ def _settings(document: Mapping[str, Any]) -> Settings:
     if version != _VERSION:
         raise _UnreadableError(f"it has version {version!r}, and this PBX reads version {_VERSION}")
     _keys("the file", document, {"version"} | {field.name for field in dataclasses.fields(Settings)})
-    return Settings(
-        rainbow=RainbowSettings(**_section(document, "rainbow", RainbowSettings)),
-        cloud_connect=CloudConnectSettings(**_section(document, "cloud_connect", CloudConnectSettings)),
-        web_proxy=WebProxySettings(**_section(document, "web_proxy", WebProxySettings)),
-        dns=DnsSettings(**_section(document, "dns", DnsSettings)),
-        lan=LanSettings(**_section(document, "lan", LanSettings)),
-        administrator_password=document["administrator_password"],
-    )
+    sections = {name: kind(**_section(document, name, kind)) for name, kind in SECTIONS.items()}
+    return Settings(**sections, administrator_password=document["administrator_password"])
 
 
 def _section(document: Mapping[str, Any], name: str, kind: type[Any]) -> Mapping[str, Any]:

@@ -140,8 +140,9 @@ class NetnsSite(SteeredSite):
 
     def pids(self) -> dict[str, int]:
         """The nodes' process numbers inside the sandbox, by name."""
-        pids: dict[str, int] = self._ask(Pids())  # type: ignore[assignment]
-        return pids
+        answer = self._ask(Pids())
+        assert isinstance(answer, dict)
+        return answer
 
     def close(self) -> None:
         """See Site."""

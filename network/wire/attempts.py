@@ -152,6 +152,13 @@ class Attempt:
         return self.closes[0] if self.closes else None
 
     @property
+    def ended(self) -> float | None:
+        """When its end began, be it that the network refused it; None while nothing has ended it."""
+        if self.ending is not None:
+            return self.ending.time
+        return self.outcome_time if self.outcome is Outcome.REJECTED else None
+
+    @property
     def is_open(self) -> bool:
         """Whether it was answered and nothing has ended it."""
         return self.outcome is Outcome.ANSWERED and not self.closes

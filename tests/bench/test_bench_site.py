@@ -148,6 +148,8 @@ def test_a_try_is_over_when_its_connection_begins_to_end(site: Bench) -> None:
 def test_policies_are_put_into_force_and_refused(site: Bench) -> None:
     site.set_policy(Policy.load("deny-all"))
     assert site.nodes[Role.FIREWALL].ask("in_force") == "deny-all"
+    site.revive(Role.FIREWALL)
+    assert site.nodes[Role.FIREWALL].ask("in_force") == "deny-all"
     with pytest.raises(Refusal, match=r"'mine': .* \(line 1\)") as refused:
         site.set_policy(Policy("mine", "let everything pass"))
     assert judge(refused.value) is Verdict.BENCH

@@ -7,6 +7,7 @@ import stat
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -372,6 +373,6 @@ def test_durations_are_told_in_words(span: float, words: str) -> None:
         ({"users": 301}, "0 to 300 users"),
     ],
 )
-def test_a_site_that_cannot_be_is_not_begun(wish: dict[str, object], said: str) -> None:
+def test_a_site_that_cannot_be_is_not_begun(wish: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        Wish(**wish)  # type: ignore[arg-type]
+        Wish(**wish)

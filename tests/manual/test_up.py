@@ -303,6 +303,20 @@ def children(pid: int) -> list[str]:
     return names
 
 
+_ENDLESS_BUILDING = """
+import threading
+def make_fabric():
+    print("building an image", flush=True)
+    threading.Event().wait()
+"""
+
+
+def until_it_builds(process: subprocess.Popen[str]) -> None:
+    assert process.stdout is not None
+    while "building" not in process.stdout.readline():
+        assert process.poll() is None
+
+
 def handles(pid: int, number: signal.Signals) -> bool:
     """Whether a process has a handler for a signal."""
     status = Path(f"/proc/{pid}/status").read_text()
@@ -311,34 +325,16 @@ def handles(pid: int, number: signal.Signals) -> bool:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_up_that_is_ended_does_not_wait_for_what_takes_minutes_to_build(hand: Hand, number: int) -> None:
-    setup = """
-import threading
-from bench.manual import daemon
-daemon.BUILT_WITHIN = 0.1
-def make_fabric():
-    print("building an image", flush=True)
-    threading.Event().wait()
-"""
-    with hand.begin_up(setup) as process:
-        assert process.stdout is not None
-        while "building" not in process.stdout.readline():
-            assert process.poll() is None
+    with hand.begin_up(f"{_ENDLESS_BUILDING}from bench.manual import daemon\ndaemon.BUILT_WITHIN = 0.1\n") as process:
+        until_it_builds(process)
         process.send_signal(number)
         said, _ = process.communicate(timeout=20)
     assert (said, process.returncode) == ("oxobench: ended before the site was up\n", 130)
 
 
 def test_a_second_signal_ends_up_at_once(hand: Hand) -> None:
-    setup = """
-import threading
-def make_fabric():
-    print("building an image", flush=True)
-    threading.Event().wait()
-"""
-    with hand.begin_up(setup) as process:
-        assert process.stdout is not None
-        while "building" not in process.stdout.readline():
-            assert process.poll() is None
+    with hand.begin_up(_ENDLESS_BUILDING) as process:
+        until_it_builds(process)
         # Two that come at once count as one; the first has been heeded once nobody handles it any more.
         process.send_signal(signal.SIGINT)
         while handles(process.pid, signal.SIGINT):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,19 @@ def test_nothing_comes_in(hands: Hands) -> None:
     hands.nodes[Role.PCG].ask("add_route", network="192.168.92.0/24", gateway=OUTSIDE)
     assert hands.try_(Role.PCG, ("tcp", OXO, 80), ("tcp", PROXY, 8080)) == ["dropped", "dropped"]
     assert hands.nodes[Role.OXO].ask("callers") == []
+
+
+@pytest.mark.parametrize(
+    ("policy", "seen", "let_out"),
+    [("permissive", "dropped", True), ("deny-all", "dropped", False), ("rejecting", "reset", False)],
+)
+def test_the_policy_decides_about_an_address_that_nobody_has_too(
+    hands: Hands, policy: str, seen: str, let_out: bool
+) -> None:
+    hands.policy(Policy.load(policy))
+    assert hands.try_(Role.OXO, ("tcp", "192.0.2.1", 443)) == [seen]
+    out = Capture.read(hands.site.capture()).attempts(segment="wan", to=ip_address("192.0.2.1"))
+    assert bool(out) is let_out
 
 
 def test_the_lan_needs_no_firewall_for_itself(hands: Hands) -> None:

@@ -121,6 +121,7 @@ def test_an_attempt_that_is_rejected_by_icmp(kind: int, code: int, outcome: Outc
     about = IPerror(src=OXO, dst=PCG) / TCPerror(sport=40000, dport=443, seq=ISN)
     wire.put(IP(src="192.168.92.1", dst=OXO) / ICMP(type=kind, code=code) / about, "lan-firewall")
     assert wire.attempt.outcome is outcome
+    assert (wire.attempt.ended is not None) == (outcome is Outcome.REJECTED)
     if outcome is Outcome.REJECTED:
         assert wire.attempt.icmp is not None
         assert (wire.attempt.icmp.kind, wire.attempt.icmp.code) == (kind, code)
